@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/memory.h"
+#include "base/bits.h"
+
+#define LOW_MEMORY SIZE_2M /* firmware's, the loader's and the image's start */
+
+struct range {
+        uint64_t start, end;
+};
+
+/* The first thing in use that overlaps [r->start, r->end), or NULL. */
+static bool first_obstacle(const struct boot_info *b, struct range image, const struct range *r, struct range *hit)
+{
+        bool found = false;
+        *hit = (struct range){ 0, 0 };
+        for (size_t i = 0; i <= b->module_count; i++) {
+                const uint64_t at = i ? (uint64_t)b->modules[i - 1].bytes : 0;
+                const struct range used = i ? (struct range){ at, at + b->modules[i - 1].len } : image;
+                if (used.start < r->end && used.end > r->start && (!found || used.start < hit->start)) {
+                        *hit = used;
+                        found = true;
+                }
+        }
+        return found;
+}
+
+static void keep_largest(struct range *best, uint64_t start, uint64_t end)
+{
+        const uint64_t from = ALIGN_UP(start, SIZE_2M), to = ALIGN_DOWN(end, SIZE_2M);
+        if (to > from && to - from > best->end - best->start)
+                *best = (struct range){ from, to };
+}
+
+bool memory_plan_make(const struct boot_info *b, uint64_t image_start, uint64_t image_end, struct memory_plan *out)
+{
+        struct range best = { 0, 0 };
+        for (size_t i = 0; i < b->ram_count; i++) {
+                const uint64_t base = b->ram[i].base, end = base + b->ram[i].bytes;
+                struct range r = { base > LOW_MEMORY ? base : LOW_MEMORY, end }, hit;
+                while (r.start < r.end && first_obstacle(b, (struct range){ image_start, image_end }, &r, &hit)) {
+                        keep_largest(&best, r.start, hit.start);
+                        r.start = hit.end;
+                }
+                keep_largest(&best, r.start, r.end);
+        }
+        if (best.end - best.start < POOL_BYTES + GUEST_RAM_LEAST)
+                return false;
+        *out = (struct memory_plan){
+                .pool_at = best.start,
+                .pool_bytes = POOL_BYTES,
+                .guest_at = best.start + POOL_BYTES,
+                .guest_bytes = best.end - best.start - POOL_BYTES,
+        };
+        return true;
+}
+
+struct guest_mem memory_guest(const struct memory_plan *p)
+{
+        const uint64_t low = p->guest_bytes < GUEST_LOW_MAX ? p->guest_bytes : GUEST_LOW_MAX;
+        return (struct guest_mem){ .ram = (uint8_t *)p->guest_at, .low_bytes = low, .high_bytes = p->guest_bytes - low };
+}

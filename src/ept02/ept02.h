@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ept02.h - the page tables that run the guest's guest: EPT12 folded with EPT01, filled on demand.
+ *
+ * One root per EPTP12, kept across VMCS switches until INVEPT or until pages run short. The architecture lets a
+ * processor use stale translations until INVEPT, so EPT12 is not write-protected (SDM 3C "Caching Translation
+ * Information"). Owns every page reachable from its roots; pages come from the pool given at initialisation and
+ * count against EPT02_PAGES_MAX, so that a hostile EPT12 only evicts its own translations. */
+#ifndef CASCADE_EPT02_EPT02_H
+#define CASCADE_EPT02_EPT02_H
+
+#include "ept02/combine.h"
+#include "mm/pool.h"
+#include "vmx/caps.h"
+
+#define EPT02_ROOTS     8
+#define EPT02_PAGES_MAX 1024
+
+struct ept02_root {
+        uint64_t eptp12;  /* key: address and A/D bit of the guest hypervisor's EPTP; 0: unused */
+        uint64_t *table;  /* level 4 */
+        uint64_t last_use;
+};
+
+struct ept02_cache {
+        struct ept02_root root[EPT02_ROOTS];
+        struct page_pool *pool;
+        const struct vmx_caps *hw;
+        size_t pages;
+        uint64_t uses;
+        uint64_t fills, flushes;
+};
+
+void ept02_init(struct ept02_cache *c, struct page_pool *pool, const struct vmx_caps *hw);
+
+/* The root that stands for this EPTP12, made empty if there is none. */
+struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12);
+uint64_t ept02_eptp(const struct ept02_root *r);
+
+/* Enters a leaf at `at`. When pages run short everything else of the cache is dropped first. */
+void ept02_install(struct ept02_cache *c, struct ept02_root *r, l2gpa_t at, const struct ept02_leaf *leaf);
+
+/* INVEPT of the guest hypervisor: one EPTP12, or all of them. The processor's caches are flushed too. */
+void ept02_invalidate(struct ept02_cache *c, uint64_t eptp12);
+void ept02_invalidate_all(struct ept02_cache *c);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* VM entry as the guest hypervisor asks for it: SDM 3C chapter "VM Entries". */
+#include "nested/entry.h"
+#include "base/bits.h"
+#include "base/x86.h"
+#include "hw/vmx_ops.h"
+#include "nested/region.h"
+#include "nested/route.h"
+#include "vmx/root.h"
+
+#define LINK_NONE (~0ull)
+
+static struct insn_result fail_valid(struct nested *n, struct vcpu *v, uint32_t error)
+{
+        const struct vmcs_field_info f = vmcs_field_at(FI_insn_error);
+        region12_write(n, v, n->current, &f, error);
+        return (struct insn_result){ .outcome = INSN_FAIL_VALID, .error = error };
+}
+
+static const uint64_t *bitmap12(const struct vcpu *v, bool used, uint64_t at)
+{
+        return used ? guest_mem_at(&v->mem, L1GPA(at), PAGE_SIZE) : NULL;
+}
+
+/* The bitmaps lie in the guest's memory, where it may change them at any time: merged at every entry. Ours lets only
+ * a few words' worth of registers and fields through, so few words are touched. */
+static void merge_bitmaps(struct nested *n, struct vcpu *v, const struct region12 *r)
+{
+        bitmap_merge(&n->msr_merge, n->msr_bitmap01, bitmap12(v, r->v.proc_ctls & PROC_MSR_BITMAPS, r->v.msr_bitmap),
+                     n->msr_bitmap02);
+        if (!n->shadowing || !(vmcs12_proc2(&r->v) & PROC2_SHADOW))
+                return;
+        bitmap_merge(&n->vmread_merge, n->vmread_bitmap01, bitmap12(v, true, r->v.vmread_bitmap), n->vmread_bitmap02);
+        bitmap_merge(&n->vmwrite_merge, n->vmwrite_bitmap01, bitmap12(v, true, r->v.vmwrite_bitmap), n->vmwrite_bitmap02);
+}
+
+/* vmcs02's link pointer: the VMCS of ours that stands for the one that vmcs12 links to. vmcs01 is current. */
+static uint64_t link02(struct nested *n, struct vcpu *v, const struct region12 *r)
+{
+        if (!n->shadowing || !(vmcs12_proc2(&r->v) & PROC2_SHADOW) || r->v.vmcs_link == LINK_NONE)
+                return LINK_NONE;
+        const l1gpa_t at = L1GPA(r->v.vmcs_link);
+        if (!IS_ALIGNED(at.raw, PAGE_SIZE) || !guest_mem_at(&v->mem, at, PAGE_SIZE))
+                return LINK_NONE; /* the entry checks refuse it */
+        const struct region12 *linked = region12_load(n, v, at);
+        return linked == r ? LINK_NONE : linked->hw.region.raw;
+}
+
+static void write_controls(struct nested *n, struct vcpu *v, struct region12 *r)
+{
+        const struct vmcs01_policy policy = {
+                .exit = EXIT_CTL_SAVE_PREEMPTION_TIMER,
+                .tsc_offset = n->tsc_offset01,
+                .preemption_timer = true,
+                .shadow = n->shadowing,
+        };
+        struct vmcs02_controls c;
+        merge_controls(&r->v, &policy, v->hw, &c);
+        vmwrite(F_pin_ctls, c.pin);
+        vmwrite(F_proc_ctls, c.proc);
+        vmwrite(F_proc2_ctls, c.proc2);
+        vmwrite(F_exit_ctls, c.exit);
+        vmwrite(F_entry_ctls, c.entry);
+        vmwrite(F_exception_bitmap, c.exception_bitmap);
+        vmwrite(F_pf_error_mask, c.pf_error_mask);
+        vmwrite(F_pf_error_match, c.pf_error_match);
+        vmwrite(F_cr3_target_count, c.cr3_target_count);
+        for (unsigned i = 0; i < c.cr3_target_count; i++)
+                vmwrite(F_cr3_target0 + 2 * i, c.cr3_target[i]);
+        vmwrite(F_cr0_mask, c.cr0_mask);
+        vmwrite(F_cr0_shadow, c.cr0_shadow);
+        vmwrite(F_cr4_mask, c.cr4_mask);
+        vmwrite(F_cr4_shadow, c.cr4_shadow);
+        vmwrite(F_tsc_offset, c.tsc_offset);
+        if (c.proc2 & PROC2_PLE) {
+                vmwrite(F_ple_gap, c.ple_gap);
+                vmwrite(F_ple_window, c.ple_window);
+        }
+        if (v->hw->proc2.may1 & PROC2_VPID)
+                vmwrite(F_vpid, VPID02);
+        if (v->hw->proc2.may1 & PROC2_XSAVES)
+                vmwrite(F_xss_exit_bitmap, 0);
+        vmwrite(F_msr_bitmap, hpa_of(n->msr_bitmap02).raw);
+        vmwrite(F_exit_msr_store_count, 0);
+        vmwrite(F_exit_msr_load_count, 0);
+        vmwrite(F_entry_msr_load_count, 0);
+        if (n->shadowing) {
+                vmwrite(F_vmread_bitmap, hpa_of(n->vmread_bitmap02).raw);
+                vmwrite(F_vmwrite_bitmap, hpa_of(n->vmwrite_bitmap02).raw);
+        }
+        r->controls_dirty = false;
+}
+
+/* Fields of vmcs02 that VM entry loads although vmcs12 does not ask for it: they take what stays in force. What
+ * vmcs12 holds in their place is kept in r->v until the exit. */
+static void write_unloaded_msrs(struct region12 *r, const struct l1_msrs *l1)
+{
+        if (!(r->v.entry_ctls & ENTRY_CTL_LOAD_EFER))
+                vmwrite(F_guest_efer, merge_guest_efer(&r->v, l1));
+        if (!(r->v.entry_ctls & ENTRY_CTL_LOAD_PAT))
+                vmwrite(F_guest_pat, merge_guest_pat(&r->v, l1));
+        if (!(r->v.entry_ctls & ENTRY_CTL_LOAD_DEBUG)) {
+                vmwrite(F_guest_debugctl, merge_guest_debugctl(&r->v, l1));
+                vmwrite(F_guest_dr7, merge_guest_dr7(&r->v, l1));
+        }
+}
+
+/* Without EPT the guest's guest shares the guest's memory: the processor loads its PDPTEs from the VMCS, where the
+ * guest hypervisor had no reason to put them. The entry checks have validated those in memory. */
+static void write_pdptes(struct vcpu *v, const struct region12 *r)
+{
+        if ((vmcs12_proc2(&r->v) & PROC2_EPT) || !(r->v.guest_cr0 & CR0_PG) || !(r->v.guest_cr4 & CR4_PAE) ||
+            (r->v.entry_ctls & ENTRY_CTL_GUEST_64))
+                return;
+        const uint64_t *pdpte = guest_mem_at(&v->mem, L1GPA(r->v.guest_cr3 & BITS(31, 5)), 4 * sizeof(*pdpte));
+        for (unsigned i = 0; i < 4; i++)
+                vmwrite(F_guest_pdpte0 + 2 * i, pdpte ? pdpte[i] : 0);
+}
+
+static void write_address_spaces(struct nested *n, struct vcpu *v, const struct region12 *r)
+{
+        const uint32_t proc2 = vmcs12_proc2(&r->v);
+        vmwrite(F_eptp, proc2 & PROC2_EPT ? ept02_eptp(ept02_root_for(&n->ept02, r->v.eptp)) : v->eptp01);
+        /* SDM 3C "Cached Translations and VM Entries": without VPIDs every entry invalidates; and VPID02 is shared by
+         * all VPIDs of the guest hypervisor, one after the other. */
+        const uint16_t vpid = proc2 & PROC2_VPID ? r->v.vpid : 0;
+        if (vpid == 0 || vpid != n->vpid12)
+                vpid_flush(v->hw, VPID02);
+        n->vpid12 = vpid;
+}
+
+static struct check_fail run_checks(struct nested *n, struct vcpu *v, struct region12 *r, bool lma)
+{
+        const struct check_env env = { .caps = &n->caps12, .mem = &v->mem, .current = r->at, .lma = lma };
+        struct check_fail f = { .kind = CHECK_PASSED };
+        if (r->checks_due || (r->v.entry_intr_info & INTR_VALID))
+                f = check_controls(&r->v, &env);
+        if (f.kind == CHECK_PASSED && r->checks_due)
+                f = check_host(&r->v, &env);
+        if (f.kind == CHECK_PASSED)
+                r->checks_due = false;
+        return f.kind == CHECK_PASSED ? check_guest(&r->v, &env) : f;
+}
+
+static struct l1_msrs l1_msrs_now(void)
+{
+        return (struct l1_msrs){ .efer = vmread(F_guest_efer), .pat = vmread(F_guest_pat),
+                                 .debugctl = vmread(F_guest_debugctl), .dr7 = vmread(F_guest_dr7) };
+}
+
+/* vmcs02 is current and vmcs12 has passed: everything the processor needs to run the guest's guest. */
+static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct region12 *r, const struct l1_msrs *l1, uint64_t link)
+{
+        if (r->controls_dirty)
+                write_controls(n, v, r);
+        vmwrite(F_vmcs_link, link);
+        merge_bitmaps(n, v, r);
+        write_address_spaces(n, v, r);
+        write_unloaded_msrs(r, l1);
+        write_pdptes(v, r);
+        n->in_l2 = true;
+        n->timer12_rest = r->v.pin_ctls & PIN_PREEMPTION_TIMER ? r->v.guest_preemption_timer : UINT64_MAX;
+        vmwrite(F_guest_preemption_timer, 0); /* all of it is `rest` until nested_arm_timer() */
+        const uint64_t bad = nested_load_msrs(n, v, r->v.entry_msr_load, r->v.entry_msr_load_count);
+        if (bad) {
+                nested_entry_failure(n, v, EXIT_ENTRY_MSR_LOAD, bad);
+                return (struct insn_result){ .outcome = INSN_EXITED };
+        }
+        r->v.launched = 1;
+        return (struct insn_result){ .outcome = INSN_ENTERED };
+}
+
+struct insn_result nested_enter(struct nested *n, struct vcpu *v, bool launch)
+{
+        struct region12 *r = n->current;
+        if (!r || (r->v.revision & VMCS_REVISION_SHADOW))
+                return (struct insn_result){ .outcome = INSN_FAIL_INVALID };
+        if (vmread(F_guest_interruptibility) & INTRBLK_MOV_SS)
+                return fail_valid(n, v, VMX_ERR_ENTRY_MOV_SS);
+        if (launch && r->v.launched)
+                return fail_valid(n, v, VMX_ERR_VMLAUNCH_NOT_CLEAR);
+        if (!launch && !r->v.launched)
+                return fail_valid(n, v, VMX_ERR_VMRESUME_NOT_LAUNCHED);
+
+        const struct l1_msrs l1 = l1_msrs_now();
+        const uint64_t link = link02(n, v, r);
+        r->last_use = ++n->uses;
+        n->entered_by_launch = launch;
+        region12_switch_to(n, v, r);
+        region12_pull_guest(n, r);
+        const struct check_fail f = run_checks(n, v, r, l1.efer & EFER_LMA);
+        if (f.kind == CHECK_PASSED)
+                return load_l2(n, v, r, &l1, link);
+
+        trace_emit(&v->trace, TRACE_CHECK_FAIL, v->level + 1, f.id, f.code, r->at.raw);
+        if (f.kind == CHECK_VM_FAIL) {
+                region12_switch_back(n, v, r);
+                return fail_valid(n, v, f.code);
+        }
+        n->in_l2 = true;
+        n->timer12_rest = 0;
+        nested_entry_failure(n, v, EXIT_ENTRY_GUEST_STATE, f.code);
+        return (struct insn_result){ .outcome = INSN_EXITED };
+}
+
+struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v)
+{
+        struct region12 *r = n->current;
+        n->in_l2 = false;
+        if (n->entered_by_launch)
+                r->v.launched = 0;
+        region12_switch_back(n, v, r);
+        return fail_valid(n, v, VMX_ERR_ENTRY_CONTROLS);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* VM exits as the guest hypervisor sees them: SDM 3C chapter "VM Exits". */
+#include "base/bits.h"
+#include "base/x86.h"
+#include "hw/cpu.h"
+#include "hw/vmx_ops.h"
+#include "nested/entry.h"
+#include "nested/region.h"
+#include "vmx/vmcs01.h"
+
+/* SDM 3C "VMX Aborts" */
+enum vmx_abort { ABORT_SAVE_MSR = 1, ABORT_PDPTE = 2, ABORT_LOAD_MSR = 4 };
+
+static bool abort12(struct vcpu *v, struct region12 *r, enum vmx_abort indicator)
+{
+        uint32_t *region = guest_mem_at(&v->mem, r->at, PAGE_SIZE);
+        if (region)
+                region[1] = indicator;
+        return false;
+}
+
+static void write_segment(enum vmcs_field sel, const struct seg_state *s)
+{
+        const unsigned i = (unsigned)(sel - F_guest_es_sel); /* 2 per register, in every group of fields */
+        vmwrite(sel, s->sel);
+        vmwrite(F_guest_es_base + i, s->base);
+        vmwrite(F_guest_es_limit + i, s->limit);
+        vmwrite(F_guest_es_ar + i, s->ar);
+}
+
+static void write_segments(const struct l1_state_after_exit *s)
+{
+        for (unsigned i = 0; i < NR_SEG_REGS; i++)
+                write_segment((enum vmcs_field)(F_guest_es_sel + 2 * i), &s->seg[i]);
+        write_segment(F_guest_ldtr_sel, &s->ldtr);
+        write_segment(F_guest_tr_sel, &s->tr);
+        vmwrite(F_guest_gdtr_base, s->gdtr_base);
+        vmwrite(F_guest_gdtr_limit, s->gdtr_limit);
+        vmwrite(F_guest_idtr_base, s->idtr_base);
+        vmwrite(F_guest_idtr_limit, s->idtr_limit);
+}
+
+static bool write_pdptes(struct vcpu *v, uint64_t cr3)
+{
+        const uint64_t *pdpte = guest_mem_at(&v->mem, L1GPA(cr3 & BITS(31, 5)), 4 * sizeof(*pdpte));
+        for (unsigned i = 0; pdpte && i < 4; i++)
+                vmwrite(F_guest_pdpte0 + 2 * i, pdpte[i]);
+        return pdpte != NULL;
+}
+
+/* vmcs01 is current. Bits of CR0 and CR4 that are not the guest's keep what VMX operation needs; the guest sees its
+ * own in the read shadows. */
+static void write_control_registers(const struct vcpu *v, const struct l1_state_after_exit *s)
+{
+        vmwrite(F_guest_cr0, (s->cr0 & ~(CR0_CD | CR0_NW)) | (v->hw->cr0_fixed0 & CR0_NE));
+        vmwrite(F_cr0_shadow, s->cr0);
+        vmwrite(F_guest_cr3, s->cr3);
+        vmwrite(F_guest_cr4, s->cr4 | CR4_VMXE);
+        vmwrite(F_cr4_shadow, s->cr4);
+        const uint64_t entry = vmread(F_entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
+        vmwrite(F_entry_ctls, s->efer & EFER_LMA ? entry | ENTRY_CTL_GUEST_64 : entry);
+}
+
+static bool write_l1_state(struct vcpu *v, const struct l1_state_after_exit *s)
+{
+        write_control_registers(v, s);
+        write_segments(s);
+        vmwrite(F_guest_efer, s->efer);
+        vmwrite(F_guest_pat, s->pat);
+        vmwrite(F_guest_debugctl, s->debugctl);
+        vmwrite(F_guest_dr7, s->dr7);
+        vmwrite(F_guest_sysenter_cs, s->sysenter_cs);
+        vmwrite(F_guest_sysenter_esp, s->sysenter_esp);
+        vmwrite(F_guest_sysenter_eip, s->sysenter_eip);
+        vmwrite(F_guest_rip, s->rip);
+        vmwrite(F_guest_rsp, s->rsp);
+        vmwrite(F_guest_rflags, s->rflags);
+        vmwrite(F_guest_interruptibility, s->interruptibility);
+        vmwrite(F_guest_activity, s->activity);
+        vmwrite(F_guest_pending_dbg, s->pending_dbg);
+        vmwrite(F_entry_intr_info, 0);
+        return !s->load_pdptes || write_pdptes(v, s->cr3);
+}
+
+static struct l2_at_exit l2_now(void)
+{
+        return (struct l2_at_exit){ .cr0 = vmread(F_guest_cr0), .cr4 = vmread(F_guest_cr4),
+                                    .efer = vmread(F_guest_efer), .pat = vmread(F_guest_pat) };
+}
+
+/* Makes vmcs01 current and loads the guest hypervisor's host state. False: VMX abort. */
+static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now)
+{
+        struct region12 *r = n->current;
+        region12_switch_back(n, v, r);
+        n->in_l2 = false;
+        if (n->tsc_offset01)
+                vmwrite(F_tsc_offset, n->tsc_offset01);
+
+        struct l1_state_after_exit s;
+        merge_host_to_l1(&r->v, &n->caps12, now, &s);
+        if (!write_l1_state(v, &s))
+                return abort12(v, r, ABORT_PDPTE);
+        if (nested_load_msrs(n, v, r->v.exit_msr_load, r->v.exit_msr_load_count))
+                return abort12(v, r, ABORT_LOAD_MSR);
+        return true;
+}
+
+/* The preemption timer of vmcs12 as the exit leaves it: SDM 3C "Saving Non-Register State". */
+static void save_timer(const struct nested *n, const struct region12 *r)
+{
+        uint64_t value = r->v.guest_preemption_timer;
+        if ((r->v.pin_ctls & PIN_PREEMPTION_TIMER) && (r->v.exit_ctls & EXIT_CTL_SAVE_PREEMPTION_TIMER))
+                value = vmread(F_guest_preemption_timer) + n->timer12_rest;
+        vmwrite(F_guest_preemption_timer, value < UINT32_MAX ? value : UINT32_MAX);
+}
+
+/* vmcs02 always saves; where vmcs12 does not, its field keeps what it held at the entry. */
+static void restore_unsaved(const struct nested *n, struct region12 *r)
+{
+        if (!(r->v.exit_ctls & EXIT_CTL_SAVE_EFER))
+                vmwrite(F_guest_efer, r->v.guest_efer);
+        if (!(r->v.exit_ctls & EXIT_CTL_SAVE_PAT))
+                vmwrite(F_guest_pat, r->v.guest_pat);
+        if (!(r->v.exit_ctls & EXIT_CTL_SAVE_DEBUG)) {
+                vmwrite(F_guest_debugctl, r->v.guest_debugctl);
+                vmwrite(F_guest_dr7, r->v.guest_dr7);
+        }
+        /* SDM 3C "Saving Control Registers, Debug Registers, and MSRs": LMA goes to "IA-32e mode guest". */
+        const uint32_t lma = (uint32_t)vmread(F_entry_ctls) & ENTRY_CTL_GUEST_64;
+        r->v.entry_ctls = (r->v.entry_ctls & ~ENTRY_CTL_GUEST_64) | lma;
+        save_timer(n, r);
+}
+
+/* What the exit left in vmcs02, before anything in it is replaced. */
+void nested_note_exit(struct nested *n)
+{
+        if (n->exit_info_in_image)
+                region12_pull_exit(n, n->current);
+}
+
+static void trace_reflect(struct nested *n, struct vcpu *v)
+{
+        if (v->trace.buffer)
+                trace_emit(&v->trace, TRACE_REFLECT, nested_l2_level(n, v), (uint32_t)vmread(F_exit_reason),
+                           vmread(F_guest_rip), vmread(F_exit_qualification));
+}
+
+/* SDM 3C "VM-Entry Failures During or After Loading Guest State": no state is saved, the launch state stays. */
+static bool leave_failed_entry(struct nested *n, struct vcpu *v)
+{
+        const struct l2_at_exit now = l2_now();
+        if (n->entered_by_launch)
+                n->current->v.launched = 0;
+        return leave(n, v, &now);
+}
+
+bool nested_reflect(struct nested *n, struct vcpu *v)
+{
+        struct region12 *r = n->current;
+        trace_reflect(n, v);
+        if (vmread(F_exit_reason) & EXIT_REASON_ENTRY_FAIL)
+                return leave_failed_entry(n, v);
+        const struct l2_at_exit now = l2_now();
+        if (nested_store_msrs(n, v, r->v.exit_msr_store, r->v.exit_msr_store_count))
+                return abort12(v, r, ABORT_SAVE_MSR);
+        restore_unsaved(n, r);
+        return leave(n, v, &now);
+}
+
+void nested_set_exit_field(struct nested *n, enum vmcs_field_id id, uint64_t value)
+{
+        const struct vmcs_field_info f = vmcs_field_at(id);
+        if (n->exit_info_in_image)
+                vmcs12_write(&n->current->v, &f, value);
+        else
+                vmwrite(f.enc, value);
+}
+
+bool nested_entry_failure(struct nested *n, struct vcpu *v, uint32_t reason, uint64_t qualification)
+{
+        nested_set_exit_field(n, FI_exit_reason, reason | EXIT_REASON_ENTRY_FAIL);
+        nested_set_exit_field(n, FI_exit_qualification, qualification);
+        trace_reflect(n, v);
+        return leave_failed_entry(n, v);
+}
+
+bool nested_exit_event(struct nested *n, struct vcpu *v, bool nmi, uint32_t intr_info)
+{
+        const uint32_t nmi_info = INTR_VALID | (uint32_t)PUT(0, INTR_TYPE, INTR_TYPE_NMI) | VEC_NMI;
+        nested_set_exit_field(n, FI_exit_reason, nmi ? EXIT_EXCEPTION_NMI : EXIT_EXT_INTR);
+        nested_set_exit_field(n, FI_exit_qualification, 0);
+        nested_set_exit_field(n, FI_exit_intr_info, nmi ? nmi_info : intr_info);
+        nested_set_exit_field(n, FI_idt_vec_info, 0);
+        if (!nested_reflect(n, v))
+                return false;
+        /* SDM 3C "Loading Host State": an exit caused by an NMI leaves NMIs blocked. */
+        if (nmi)
+                vmwrite(F_guest_interruptibility, INTRBLK_NMI);
+        return true;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "nested/nested.h"
+#include "base/bits.h"
+#include "base/bug.h"
+#include "base/libc.h"
+#include "hw/vmx_ops.h"
+#include "nested/entry.h"
+#include "nested/region.h"
+#include "nested/route.h"
+#include "shadow-vmcs/shadow.h"
+#include "vmx/ept01.h"
+
+static uint64_t *page(struct vcpu *v)
+{
+        uint64_t *p = pool_page(v->pool, POOL_VMCS);
+        BUG_UNLESS(p);
+        return p;
+}
+
+static void init_bitmaps(struct nested *n, struct vcpu *v)
+{
+        n->msr_bitmap01 = ptr_of(v->msr_bitmap01);
+        n->msr_bitmap02 = page(v);
+        bitmap_merge_prepare(&n->msr_merge, n->msr_bitmap01, n->msr_bitmap02);
+        if (!n->shadowing)
+                return;
+        n->vmread_bitmap01 = page(v);
+        n->vmwrite_bitmap01 = page(v);
+        n->vmread_bitmap02 = page(v);
+        n->vmwrite_bitmap02 = page(v);
+        shadow_bitmaps_build(&n->caps12, n->vmread_bitmap01, n->vmwrite_bitmap01);
+        bitmap_merge_prepare(&n->vmread_merge, n->vmread_bitmap01, n->vmread_bitmap02);
+        bitmap_merge_prepare(&n->vmwrite_merge, n->vmwrite_bitmap01, n->vmwrite_bitmap02);
+        vmwrite(F_vmread_bitmap, hpa_of(n->vmread_bitmap01).raw);
+        vmwrite(F_vmwrite_bitmap, hpa_of(n->vmwrite_bitmap01).raw);
+}
+
+void nested_init(struct nested *n, struct vcpu *v, const struct nested_options *o)
+{
+        memset(n, 0, sizeof(*n));
+        n->enabled = o->enabled;
+        n->msr = o->msr;
+        const bool vmwrite_any = v->hw->misc & MISC_VMWRITE_ANY;
+        n->shadowing = o->enabled && o->use_shadowing && (v->hw->proc2.may1 & PROC2_SHADOW) && vmwrite_any;
+        n->exit_info_in_image = !vmwrite_any;
+        n->vmxon_at = L1GPA(~0ull);
+        struct nested_config offer = o->offer;
+        offer.shadow = offer.shadow && n->shadowing;
+        n->caps12 = caps12_derive(v->hw, &offer);
+        for (unsigned id = 0; id < VMCS_FIELD_COUNT; id++) {
+                const struct vmcs_field_info f = vmcs_field_at(id);
+                n->held[id] = vmcs_field_exists(&f, &n->caps12);
+        }
+        ept02_init(&n->ept02, v->pool, v->hw);
+        init_bitmaps(n, v);
+}
+
+uint64_t nested_capability(const struct nested *n, uint32_t msr, bool *known)
+{
+        *known = false;
+        return n->enabled ? caps12_msr(&n->caps12, msr, known) : 0;
+}
+
+void nested_set_tsc_offset01(struct nested *n, struct vcpu *v, uint64_t offset)
+{
+        n->tsc_offset01 = offset;
+        for (struct region12 *r = n->region; r < n->region + NESTED_REGIONS; r++)
+                r->controls_dirty = true;
+        vmwrite(F_proc_ctls, vmread(F_proc_ctls) | PROC_TSC_OFFSET);
+        vmwrite(F_tsc_offset, offset + (nested_proc12(n) & PROC_TSC_OFFSET ? n->current->v.tsc_offset : 0));
+}
+
+/* --- time --- */
+
+bool nested_timer12_expired(const struct nested *n)
+{
+        return n->timer12_rest == 0 && route_l1_wants_preemption_timer(&n->current->v);
+}
+
+void nested_arm_timer(struct nested *n, struct vcpu *v, uint32_t ticks)
+{
+        if (!n->in_l2) {
+                vmwrite(F_guest_preemption_timer, ticks);
+                return;
+        }
+        uint64_t set = ticks;
+        if (route_l1_wants_preemption_timer(&n->current->v)) {
+                const uint64_t left = vmread(F_guest_preemption_timer) + n->timer12_rest;
+                set = left < ticks ? left : ticks;
+                n->timer12_rest = left - set;
+        }
+        vmwrite(F_guest_preemption_timer, set);
+}
+
+void nested_force_exit(struct nested *n, struct vcpu *v)
+{
+        if (route_l1_wants_preemption_timer(&n->current->v)) {
+                /* A timer that has just run out keeps one tick, so that the exit is known to be ours. */
+                const uint64_t left = vmread(F_guest_preemption_timer) + n->timer12_rest;
+                n->timer12_rest = left ? left : 1;
+        }
+        vmwrite(F_guest_preemption_timer, 0);
+}
+
+/* --- interrupts for the guest while its guest runs --- */
+
+static enum nested_intr exit_or_soon(void)
+{
+        /* An event that the guest hypervisor injects is delivered before anything else is looked at. */
+        return vmread(F_entry_intr_info) & INTR_VALID ? NESTED_INTR_EXIT_SOON : NESTED_INTR_EXIT;
+}
+
+enum nested_intr nested_want_intr_exit(const struct nested *n)
+{
+        return route_l1_wants_ext_intr(&n->current->v) ? exit_or_soon() : NESTED_INTR_INJECT;
+}
+
+enum nested_intr nested_want_nmi_exit(const struct nested *n)
+{
+        return route_l1_wants_nmi(&n->current->v) ? exit_or_soon() : NESTED_INTR_INJECT;
+}
+
+bool nested_acks_intr(const struct nested *n)
+{
+        return n->current->v.exit_ctls & EXIT_CTL_ACK_INTR;
+}
+
+bool nested_name_level(struct nested *n, struct vcpu *v, l1gpa_t vmcs, unsigned level)
+{
+        struct region12 *r = region12_find(n, vmcs);
+        if (!r || level > UINT8_MAX)
+                return false;
+        r->level = level;
+        return true;
+}
+
+/* --- memory of the guest's guest --- */
+
+static enum nested_ept reflect_violation(struct nested *n, uint64_t qualification)
+{
+        nested_set_exit_field(n, FI_exit_reason, EXIT_EPT_VIOLATION);
+        nested_set_exit_field(n, FI_exit_qualification, qualification);
+        return NESTED_EPT_REFLECT;
+}
+
+enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct exit_info *x, l1gpa_t *at)
+{
+        const struct vmcs12 *v12 = &n->current->v;
+        const l2gpa_t gpa = L2GPA(x->guest_physical);
+        *at = L1GPA(gpa.raw);
+        if (!(vmcs12_proc2(v12) & PROC2_EPT))
+                return NESTED_EPT_MMIO; /* it runs on EPT01, which maps all there is */
+
+        const struct ept_walk w = ept12_walk(&v->mem, v12->eptp, gpa, x->qualification, &n->caps12);
+        struct ept01_leaf e01 = { .ram = false };
+        if (w.verdict == EPT_OK)
+                e01 = ept01_lookup(v->eptp01, w.l1gpa);
+        struct ept02_leaf leaf;
+        const enum ept02_verdict verdict = ept02_combine(&w, &e01, x->qualification, &leaf);
+        trace_emit(&v->trace, TRACE_EPT02_FAULT, nested_l2_level(n, v), verdict, gpa.raw,
+                   verdict == EPT02_FILLED ? leaf.epte : w.qualification);
+        *at = w.l1gpa;
+        switch (verdict) {
+        case EPT02_FILLED:
+                ept02_install(&n->ept02, ept02_root_for(&n->ept02, v12->eptp), gpa, &leaf);
+                return NESTED_EPT_RESUME;
+        case EPT02_L1_VIOLATION:
+                return reflect_violation(n, w.qualification);
+        case EPT02_L1_MISCONFIG:
+                nested_set_exit_field(n, FI_exit_reason, EXIT_EPT_MISCONFIG);
+                nested_set_exit_field(n, FI_exit_qualification, 0);
+                return NESTED_EPT_REFLECT;
+        case EPT02_L0_MMIO:
+                break;
+        }
+        return NESTED_EPT_MMIO;
+}

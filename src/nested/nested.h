@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* nested.h - VMX as the guest of one virtual processor sees it: the hardware side of it.
+ *
+ * Owns the guest's VMX operation: its VMCSs (struct region12), which of them is current, and which VMCS of ours
+ * runs. The pure decisions are in checks.h, merge.h, route.h, operand.h, ept02/; here they are fed from and
+ * written to the processor. Nothing here emulates a device or injects an event: it answers with a verdict.
+ *
+ * Where the truth of a VMCS12 lives: control and host-state fields in struct region12.v; guest-state and
+ * exit-information fields (home HW in fields.def) in the hardware VMCS that runs the guest's guest. With hardware
+ * VMCS shadowing that same VMCS is also the guest hypervisor's shadow VMCS, so nothing is copied between the two:
+ * it is VMCLEARed and its shadow-VMCS indicator flipped on the way in and out (SDM 3C "Shadow-VMCS Indicator").
+ * Without shadowing every VMREAD and VMWRITE exits and reaches the same fields through VMPTRLD. */
+#ifndef CASCADE_NESTED_NESTED_H
+#define CASCADE_NESTED_NESTED_H
+
+#include "ept02/ept02.h"
+#include "emulate/view.h"
+#include "nested/checks.h"
+#include "nested/merge.h"
+#include "nested/vmcs12.h"
+#include "vmx/exit_info.h"
+#include "vmx/vcpu.h"
+
+#define NESTED_REGIONS 16 /* VMCSs of a guest held at a time; any number may exist in its memory */
+
+/* One VMCS of the guest hypervisor. */
+struct region12 {
+        bool used;
+        l1gpa_t at;          /* its region in the guest's memory */
+        struct vmcs12 v;
+        struct hw_vmcs hw;   /* our VMCS that runs it */
+        bool controls_dirty; /* v's control fields changed since vmcs02's were merged from them */
+        bool checks_due;     /* v's control or host fields changed since they last passed their checks */
+        unsigned level;      /* absolute level of what it runs; 0: not told, assume one below the hypervisor */
+        uint64_t last_use;
+};
+
+/* RDMSR and WRMSR as the guest that the current VMCS runs would execute them; false: #GP. */
+struct msr_access {
+        void *ctx;
+        bool (*read)(void *ctx, uint32_t msr, uint64_t *value);
+        bool (*write)(void *ctx, uint32_t msr, uint64_t value);
+};
+
+struct nested {
+        struct msr_access msr;
+        bool enabled;              /* the guest may use VMX at all */
+        bool shadowing;            /* by the hardware */
+        bool exit_info_in_image;   /* the silicon has no VMWRITE to read-only fields: theirs is region12.v */
+        bool held[VMCS_FIELD_COUNT]; /* fields that the guest is offered */
+        bool vmxon;
+        l1gpa_t vmxon_at;
+        struct region12 *current;  /* NULL: current-VMCS pointer is all ones */
+        bool in_l2;                /* the current VMCS is current->hw and runs the guest's guest */
+        bool entered_by_launch;    /* the VM entry under way was a VMLAUNCH */
+        uint64_t timer12_rest;     /* ticks of vmcs12's preemption timer beyond what vmcs02's was set to */
+        uint16_t vpid12;           /* whose translations VPID02 holds */
+        struct vmx_caps caps12;
+        struct region12 region[NESTED_REGIONS];
+        uint64_t uses;
+        struct ept02_cache ept02;
+        uint64_t tsc_offset01;
+
+        uint64_t *msr_bitmap01, *msr_bitmap02;         /* ours; merged with vmcs12's */
+        uint64_t *vmread_bitmap01, *vmwrite_bitmap01;  /* fields that the guest hypervisor reaches without exit */
+        uint64_t *vmread_bitmap02, *vmwrite_bitmap02;  /* and its guest */
+        struct bitmap_merge msr_merge, vmread_merge, vmwrite_merge;
+};
+
+struct nested_options {
+        bool enabled;
+        struct msr_access msr; /* for the MSR lists of vmcs12 */
+        struct nested_config offer;
+        bool use_shadowing;
+};
+
+/* After vmcs01_create(). Takes what it needs from v->pool. */
+void nested_init(struct nested *n, struct vcpu *v, const struct nested_options *o);
+uint64_t nested_capability(const struct nested *n, uint32_t msr, bool *known);
+void nested_set_tsc_offset01(struct nested *n, struct vcpu *v, uint64_t offset);
+
+/* What a VMX instruction of the guest comes to. */
+enum insn_outcome {
+        INSN_SUCCEED,      /* VMsucceed */
+        INSN_FAIL_VALID,   /* VMfailValid; the error number is in the current VMCS */
+        INSN_FAIL_INVALID, /* VMfailInvalid */
+        INSN_FAULT,        /* `fault` is due */
+        INSN_ENTERED,      /* the guest's guest is to be entered: current VMCS is vmcs02 */
+        INSN_EXITED,       /* VM entry failed as an exit: the guest continues at its host RIP */
+};
+
+struct insn_result {
+        enum insn_outcome outcome;
+        uint32_t error; /* enum vmx_insn_error, INSN_FAIL_VALID */
+        struct guest_fault fault;
+};
+
+/* Emulates the VMX instruction that exited from the guest (vmcs01 is current). `view` is asked for only when the
+ * instruction has a memory operand. */
+struct insn_result nested_insn(struct nested *n, struct vcpu *v, const struct exit_info *x,
+                               void (*view)(void *ctx, struct guest_view *out), void *ctx);
+
+/* To be called first at every exit from the guest's guest. */
+void nested_note_exit(struct nested *n);
+
+/* An exit from the guest's guest (vmcs02 is current): hands it to the guest hypervisor. Afterwards vmcs01 is
+ * current and the guest is about to continue at its host RIP. False: VMX abort, the guest is shut down. */
+bool nested_reflect(struct nested *n, struct vcpu *v);
+
+/* An EPT violation or misconfiguration of the guest's guest. */
+enum nested_ept {
+        NESTED_EPT_RESUME,  /* EPT02 was filled: enter again */
+        NESTED_EPT_REFLECT, /* the guest hypervisor's; exit information is complete */
+        NESTED_EPT_MMIO,    /* allowed by the guest hypervisor, but no RAM of ours is there; *at says where */
+};
+enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct exit_info *x, l1gpa_t *at);
+
+/* vmcs02's preemption timer expired: for the guest hypervisor? */
+bool nested_timer12_expired(const struct nested *n);
+/* Sets the preemption timer of the current VMCS for a deadline of ours in `ticks` units, or earlier if the guest
+ * hypervisor's own is due. */
+void nested_arm_timer(struct nested *n, struct vcpu *v, uint32_t ticks);
+
+/* What to do about an interrupt or NMI for the guest that arrives while its guest runs. */
+enum nested_intr {
+        NESTED_INTR_INJECT,    /* the guest hypervisor does not intercept: it is its guest's */
+        NESTED_INTR_EXIT,      /* exit to the guest hypervisor now: nested_exit_event() */
+        NESTED_INTR_EXIT_SOON, /* after the event that the next entry injects: nested_force_exit() */
+};
+enum nested_intr nested_want_intr_exit(const struct nested *n);
+enum nested_intr nested_want_nmi_exit(const struct nested *n);
+bool nested_acks_intr(const struct nested *n);
+void nested_force_exit(struct nested *n, struct vcpu *v);
+/* Exit to the guest hypervisor because of an NMI, or an external interrupt with this interruption information
+ * (0: not acknowledged). */
+bool nested_exit_event(struct nested *n, struct vcpu *v, bool nmi, uint32_t intr_info);
+
+/* vmcs02 was refused by the processor: the guest hypervisor gets VMfailValid. */
+struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v);
+
+/* Hypercall HC_VMCS_LEVEL. */
+bool nested_name_level(struct nested *n, struct vcpu *v, l1gpa_t vmcs, unsigned level);
+
+/* Primary processor-based controls that vmcs12 has on while its guest runs: not ours to switch off. */
+static inline uint32_t nested_proc12(const struct nested *n)
+{
+        return n->in_l2 ? n->current->v.proc_ctls : 0;
+}
+
+/* The guest's guest runs on page tables of the guest hypervisor's; otherwise on EPT01. */
+static inline bool nested_has_ept12(const struct nested *n)
+{
+        return vmcs12_proc2(&n->current->v) & PROC2_EPT;
+}
+
+static inline unsigned nested_l2_level(const struct nested *n, const struct vcpu *v)
+{
+        return n->current->level ? n->current->level : v->level + 2;
+}
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "run/devices.h"
+#include "base/bits.h"
+#include "emulate/string_io.h"
+#include "hw/cpu.h"
+#include "hw/hypercall.h"
+#include "hw/vmx_ops.h"
+#include "run/exits.h"
+#include "run/inject.h"
+#include "run/view.h"
+#include "vmx/controls.h"
+#include "vmx/fields.h"
+
+#define MARKER_CODE  BITS(31, 24)
+#define MARKER_VALUE BITS(23, 0)
+
+void device_marker(struct run *r, unsigned level, uint32_t code, uint64_t value)
+{
+        trace_emit(&r->v.trace, TRACE_MARKER, level, code, value, 0);
+        if (code == MARK_RESULT)
+                r->guest_result = (uint32_t)value;
+        if (r->parent_is_cascade) {
+                hypercall(HC_MARKER, (uint64_t)level << 32 | code, value);
+                return;
+        }
+        const struct console *c = r->v.console;
+        if (code == MARK_USERSPACE)
+                console_status(c, level, "event=userspace");
+        else if (code == MARK_RESULT)
+                console_status(c, level, "event=result value=%llu", (unsigned long long)value);
+        else if (code == MARK_POWER_OFF)
+                console_status(c, level, "event=poweroff");
+}
+
+void device_act(struct run *r, const struct pc_verdict *v)
+{
+        const unsigned guest = r->v.level + 1;
+        switch (v->action) {
+        case PC_NONE:
+                break;
+        case PC_CONSOLE:
+                console_guest_byte(r->v.console, &r->uart[v->unit], guest, (uint8_t)v->value);
+                break;
+        case PC_DEBUG_BYTE:
+                console_guest_byte(r->v.console, &r->debug_line, guest, (uint8_t)v->value);
+                break;
+        case PC_POWER_OFF:
+                device_marker(r, guest, MARK_POWER_OFF, 0);
+                run_end(r, r->guest_result ? EXIT_STATUS_GUEST_FAILED : EXIT_STATUS_OK, "the guest powered off");
+        case PC_RESET:
+                run_end(r, EXIT_STATUS_GUEST_RESET, "the guest reset itself");
+        case PC_DEBUG_EXIT:
+                run_end(r, (enum exit_status)(v->value & 0xff), "the guest ended itself through the debug-exit port");
+        case PC_MARKER:
+                device_marker(r, guest, (uint32_t)GET(v->value, MARKER_CODE), GET(v->value, MARKER_VALUE));
+                break;
+        case PC_IPI:
+                /* INIT or SIPI: there is no other processor, and the only one is running. */
+                break;
+        }
+}
+
+uint32_t device_in(struct run *r, uint16_t port, unsigned bytes)
+{
+        return pc_io_read(&r->pc, port, bytes, hw_rdtsc());
+}
+
+void device_out(struct run *r, uint16_t port, unsigned bytes, uint32_t value)
+{
+        const struct pc_verdict v = pc_io_write(&r->pc, port, bytes, value, hw_rdtsc());
+        device_act(r, &v);
+}
+
+/* --- memory-mapped devices --- */
+
+static uint64_t bus_read(void *ctx, l1gpa_t at, unsigned bytes)
+{
+        struct run *r = ctx;
+        return pc_mmio_read(&r->pc, 0, at, bytes, hw_rdtsc());
+}
+
+static void bus_write(void *ctx, l1gpa_t at, unsigned bytes, uint64_t value)
+{
+        struct run *r = ctx;
+        const struct pc_verdict v = pc_mmio_write(&r->pc, 0, at, bytes, value, hw_rdtsc());
+        device_act(r, &v);
+}
+
+static bool decode_at_rip(struct run *r, const struct guest_view *view, struct mmio_insn *insn, struct guest_fault *fault)
+{
+        uint8_t code[INSN_BYTES_MAX];
+        size_t got = 0;
+        const uint64_t rip = vmread(F_guest_rip);
+        const enum view_status s = view_fetch(view, rip, code, sizeof(code), &got, fault);
+        if (s == VIEW_FAULT) {
+                inject_fault(r, fault);
+                return false;
+        }
+        if (s != VIEW_OK || mmio_decode(&r->decoder, rip, code, got, view->mode_bits, insn) != DECODE_OK) {
+                console_log(r->v.console, "no emulation for the instruction at rip 0x%llx of the guest",
+                            (unsigned long long)rip);
+                run_end(r, EXIT_STATUS_GUEST_KILLED, "device memory accessed by an instruction that is not emulated");
+        }
+        return true;
+}
+
+void device_mmio(struct run *r, l1gpa_t at, bool is_write)
+{
+        struct guest_view view;
+        struct guest_fault fault = { 0 };
+        struct mmio_insn insn;
+        run_view(r, &view);
+        if (!decode_at_rip(r, &view, &insn, &fault))
+                return;
+        const struct mmio_bus bus = { .ctx = r, .read = bus_read, .write = bus_write };
+        uint64_t rflags = view.paging.rflags;
+        const struct mmio_exec e = { .view = &view, .bus = &bus, .gprs = &r->v.gprs, .rflags = &rflags, .at = at, .is_write = is_write };
+        r->v.gprs.r[GPR_RSP] = vmread(F_guest_rsp);
+        const enum mmio_status s = mmio_execute(&insn, &e, &fault);
+        vmwrite(F_guest_rsp, r->v.gprs.r[GPR_RSP]);
+        vmwrite(F_guest_rflags, rflags);
+        switch (s) {
+        case MMIO_DONE:
+                skip_bytes(r, insn.len);
+                break;
+        case MMIO_AGAIN:
+                break;
+        case MMIO_FAULT:
+                inject_fault(r, &fault);
+                break;
+        case MMIO_UNSUPPORTED:
+                run_end(r, EXIT_STATUS_GUEST_KILLED, "an access to device memory that is not emulated");
+        }
+}
+
+void exit_ept_violation(struct run *r, const struct exit_info *x)
+{
+        if (guest_mem_at(&r->v.mem, L1GPA(x->guest_physical), 1))
+                run_end(r, EXIT_STATUS_PANIC, "EPT violation in RAM");
+        if (x->qualification & EPTQ_FETCH) /* nothing answers there: it reads as all ones, which is no instruction */
+                run_end(r, EXIT_STATUS_GUEST_KILLED, "the guest executes from an address without RAM");
+        device_mmio(r, L1GPA(x->guest_physical), x->qualification & EPTQ_WRITE);
+}
+
+/* --- ports --- */
+
+static uint32_t port_in(void *ctx, uint16_t port, unsigned bytes)
+{
+        return device_in(ctx, port, bytes);
+}
+
+static void port_out(void *ctx, uint16_t port, unsigned bytes, uint32_t value)
+{
+        device_out(ctx, port, bytes, value);
+}
+
+static void string_io(struct run *r, const struct exit_info *x)
+{
+        struct string_io s;
+        struct guest_view view;
+        struct guest_fault fault = { 0 };
+        if (!string_io_decode(x->qualification, x->insn_info, &s))
+                run_end(r, EXIT_STATUS_PANIC, "unknown form of INS or OUTS");
+        run_view(r, &view);
+        const struct port_bus bus = { .ctx = r, .in = port_in, .out = port_out };
+        switch (string_io_run(&s, &view, &r->v.gprs, &bus, &fault)) {
+        case STRING_IO_DONE:
+                skip_instruction(r);
+                break;
+        case STRING_IO_AGAIN:
+                break;
+        case STRING_IO_FAULT:
+                inject_fault(r, &fault);
+                break;
+        case STRING_IO_NOT_RAM:
+                run_end(r, EXIT_STATUS_GUEST_KILLED, "INS or OUTS with device memory as its operand");
+        }
+}
+
+void exit_io(struct run *r, const struct exit_info *x)
+{
+        const uint64_t q = x->qualification;
+        if (q & IOQ_STRING) {
+                string_io(r, x);
+                return;
+        }
+        const uint16_t port = (uint16_t)GET(q, IOQ_PORT);
+        const unsigned bytes = (unsigned)GET(q, IOQ_SIZE) + 1;
+        skip_instruction(r); /* first: a write may end the machine */
+        if (q & IOQ_IN)
+                gpr_write(&r->v.gprs, GPR_RAX, bytes, device_in(r, port, bytes));
+        else
+                device_out(r, port, bytes, (uint32_t)gpr_read(&r->v.gprs, GPR_RAX, bytes));
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "run/inject.h"
+#include "base/bits.h"
+#include "hw/cpu.h"
+#include "hw/vmx_ops.h"
+#include "run/event_combine.h"
+#include "run/exits.h"
+#include "vmx/controls.h"
+#include "vmx/cpu_local.h"
+#include "vmx/fields.h"
+
+#define TIMER_MAX UINT32_MAX
+
+static void inject(struct run *r, uint32_t intr_info, uint32_t error)
+{
+        vmwrite(F_entry_intr_info, intr_info);
+        if (intr_info & INTR_ERROR_VALID)
+                vmwrite(F_entry_error_code, error);
+        trace_emit(&r->v.trace, TRACE_INJECT, run_level(r), intr_info, error, 0);
+}
+
+static uint32_t event_info(enum intr_type type, unsigned vector)
+{
+        return INTR_VALID | (uint32_t)PUT(PUT(0, INTR_TYPE, type), INTR_VECTOR, vector);
+}
+
+void inject_fault(struct run *r, const struct guest_fault *f)
+{
+        const uint32_t first = (uint32_t)vmread(F_idt_vec_info);
+        const bool exception_first = (first & INTR_VALID) && GET(first, INTR_TYPE) == INTR_TYPE_HW_EXCEPTION;
+        const enum event_pair pair =
+                exception_first ? event_combine((uint8_t)GET(first, INTR_VECTOR), f->vector) : EVENT_SERIAL;
+        if (pair == EVENT_TRIPLE_FAULT)
+                run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "a fault during a double fault");
+        if (pair == EVENT_DOUBLE_FAULT) {
+                inject(r, event_info(INTR_TYPE_HW_EXCEPTION, VEC_DF) | INTR_ERROR_VALID, 0);
+                return;
+        }
+        if (f->vector == VEC_PF)
+                hw_write_cr2(f->cr2);
+        inject(r, event_info(INTR_TYPE_HW_EXCEPTION, f->vector) | (f->has_error_code ? INTR_ERROR_VALID : 0), f->error_code);
+}
+
+void inject_ud(struct run *r)
+{
+        inject_fault(r, &(struct guest_fault){ .vector = VEC_UD });
+}
+
+void inject_gp0(struct run *r)
+{
+        inject_fault(r, &(struct guest_fault){ .vector = VEC_GP, .has_error_code = true });
+}
+
+void reinject_interrupted_event(struct run *r)
+{
+        const uint32_t info = (uint32_t)vmread(F_idt_vec_info);
+        if (!(info & INTR_VALID) || (vmread(F_entry_intr_info) & INTR_VALID))
+                return;
+        /* An NMI that is delivered again must not find itself blocked by its first attempt: SDM 3C
+         * "Information for VM Exits That Occur During Event Delivery". */
+        if (GET(info, INTR_TYPE) == INTR_TYPE_NMI)
+                vmwrite(F_guest_interruptibility, vmread(F_guest_interruptibility) & ~(uint64_t)INTRBLK_NMI);
+        if (GET(info, INTR_TYPE) >= INTR_TYPE_SW_INTR)
+                vmwrite(F_entry_insn_len, vmread(F_exit_insn_len));
+        inject(r, info & ~INTR_NMI_UNBLOCK, (uint32_t)vmread(F_idt_vec_error));
+}
+
+/* The preemption timer counts only while the guest runs, and its rest is saved at each exit: it is written only
+ * when the next event changes, and an exit after the event's time finds it by the clock. */
+static void arm_timer(struct run *r, uint64_t now)
+{
+        const uint64_t next = pc_next_event(&r->pc);
+        if (next == r->armed)
+                return;
+        r->armed = next;
+        const uint64_t ticks = next <= now ? 0 : (next - now) >> GET(r->v.hw->misc, MISC_TIMER_SHIFT);
+        nested_arm_timer(&r->nested, &r->v, ticks < TIMER_MAX ? (uint32_t)ticks : TIMER_MAX);
+}
+
+static void set_proc_window(struct run *r, uint32_t bit, bool *state, bool on)
+{
+        if (*state == on)
+                return;
+        *state = on;
+        const uint64_t ctls = vmread(F_proc_ctls);
+        /* vmcs12 may have the window open as well. */
+        vmwrite(F_proc_ctls, on ? ctls | bit : (ctls & ~(uint64_t)bit) | (nested_proc12(&r->nested) & bit));
+}
+
+void close_windows(struct run *r)
+{
+        set_proc_window(r, PROC_INTR_WINDOW, &r->intr_window, false);
+        set_proc_window(r, PROC_NMI_WINDOW, &r->nmi_window, false);
+}
+
+static bool can_take_interrupt(void)
+{
+        return (vmread(F_guest_rflags) & RFLAGS_IF) &&
+               !(vmread(F_guest_interruptibility) & (INTRBLK_STI | INTRBLK_MOV_SS)) &&
+               !(vmread(F_entry_intr_info) & INTR_VALID);
+}
+
+static bool can_take_nmi(void)
+{
+        return !(vmread(F_guest_interruptibility) & (INTRBLK_NMI | INTRBLK_MOV_SS | INTRBLK_STI)) &&
+               !(vmread(F_entry_intr_info) & INTR_VALID);
+}
+
+static void offer_nmi(struct run *r)
+{
+        if (!can_take_nmi()) {
+                set_proc_window(r, PROC_NMI_WINDOW, &r->nmi_window, true);
+                return;
+        }
+        pc_ack_nmi(&r->pc, 0);
+        inject(r, event_info(INTR_TYPE_NMI, VEC_NMI), 0);
+}
+
+static void offer_interrupt(struct run *r)
+{
+        if (!can_take_interrupt()) {
+                set_proc_window(r, PROC_INTR_WINDOW, &r->intr_window, true);
+                return;
+        }
+        const int vector = pc_ack_vector(&r->pc, 0);
+        if (vector >= 0)
+                inject(r, event_info(INTR_TYPE_EXT, (unsigned)vector), 0);
+}
+
+/* While the guest's guest runs, what arrives for the guest is the guest hypervisor's to see first, if it asked. */
+static bool to_guest_hypervisor(struct run *r, bool nmi)
+{
+        if (!r->nested.in_l2)
+                return false;
+        switch (nmi ? nested_want_nmi_exit(&r->nested) : nested_want_intr_exit(&r->nested)) {
+        case NESTED_INTR_INJECT:
+                return false;
+        case NESTED_INTR_EXIT_SOON:
+                nested_force_exit(&r->nested, &r->v);
+                r->armed = pc_next_event(&r->pc);
+                return true;
+        case NESTED_INTR_EXIT:
+                break;
+        }
+        close_windows(r);
+        if (nmi)
+                pc_ack_nmi(&r->pc, 0);
+        const bool ack = !nmi && nested_acks_intr(&r->nested);
+        const int vector = ack ? pc_ack_vector(&r->pc, 0) : 0;
+        const uint32_t info = ack && vector >= 0 ? event_info(INTR_TYPE_EXT, (unsigned)vector) : 0;
+        if (!nested_exit_event(&r->nested, &r->v, nmi, info))
+                run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
+        r->armed = 0;
+        return true;
+}
+
+void prepare_entry(struct run *r)
+{
+        const uint64_t now = hw_rdtsc();
+        if (now >= pc_next_event(&r->pc))
+                pc_advance(&r->pc, now);
+
+        const bool nmi = pc_nmi_pending(&r->pc, 0);
+        if (nmi && !to_guest_hypervisor(r, true))
+                offer_nmi(r);
+        else if (!nmi)
+                set_proc_window(r, PROC_NMI_WINDOW, &r->nmi_window, false);
+
+        const bool intr = pc_pending_vector(&r->pc, 0) >= 0;
+        if (intr && !to_guest_hypervisor(r, false))
+                offer_interrupt(r);
+        if (r->intr_window && pc_pending_vector(&r->pc, 0) < 0)
+                set_proc_window(r, PROC_INTR_WINDOW, &r->intr_window, false);
+        arm_timer(r, now);
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The run loop: one call of run_exit() per hardware exit. */
+#include "run/run.h"
+#include "base/bits.h"
+#include "base/x86.h"
+#include "hw/cpu.h"
+#include "hw/hypercall.h"
+#include "hw/vmx_ops.h"
+#include "nested/route.h"
+#include "run/devices.h"
+#include "run/exits.h"
+#include "run/inject.h"
+#include "run/view.h"
+#include "vmx/controls.h"
+#include "vmx/cpu_local.h"
+#include "vmx/fields.h"
+
+void skip_bytes(struct run *r, uint64_t bytes)
+{
+        vmwrite(F_guest_rip, vmread(F_guest_rip) + bytes);
+        const uint64_t blocked = vmread(F_guest_interruptibility);
+        if (__builtin_expect(blocked & (INTRBLK_STI | INTRBLK_MOV_SS), 0))
+                vmwrite(F_guest_interruptibility, blocked & ~(uint64_t)(INTRBLK_STI | INTRBLK_MOV_SS));
+        /* SDM 3B "Single-Stepping": the trap after the instruction that was emulated. */
+        if (__builtin_expect(vmread(F_guest_rflags) & RFLAGS_TF, 0))
+                vmwrite(F_guest_pending_dbg, vmread(F_guest_pending_dbg) | PENDING_DBG_BS);
+}
+
+void skip_instruction(struct run *r)
+{
+        skip_bytes(r, vmread(F_exit_insn_len));
+}
+
+/* --- exits that need little --- */
+
+void exit_cpuid(struct run *r, const struct exit_info *x)
+{
+        uint64_t *g = r->v.gprs.r;
+        const struct cpuid_regs c =
+                cpuid_answer(&r->cpuid, (uint32_t)g[GPR_RAX], (uint32_t)g[GPR_RCX], vmread(F_guest_cr4));
+        g[GPR_RAX] = c.eax;
+        g[GPR_RBX] = c.ebx;
+        g[GPR_RCX] = c.ecx;
+        g[GPR_RDX] = c.edx;
+        skip_instruction(r);
+}
+
+/* SDM 2D "XSETBV": what the processor would refuse. The guest runs with the value itself. */
+void exit_xsetbv(struct run *r, const struct exit_info *x)
+{
+        const uint64_t value = (uint32_t)r->v.gprs.r[GPR_RAX] | r->v.gprs.r[GPR_RDX] << 32;
+        const struct cpuid_regs can = r->cpuid.basic[0xd][0];
+        const uint64_t supported = can.eax | (uint64_t)can.edx << 32;
+        const uint64_t avx512 = BITS(7, 5), mpx = BITS(4, 3), amx = BITS(18, 17);
+        const bool ok = (uint32_t)r->v.gprs.r[GPR_RCX] == 0 && GET(vmread(F_guest_ss_ar), AR_DPL) == 0 && (value & 1) &&
+                        !(value & ~supported) && !((value & BIT(2)) && !(value & BIT(1))) &&
+                        !((value & avx512) && ((value & avx512) != avx512 || !(value & BIT(2)))) &&
+                        ((value & mpx) == 0 || (value & mpx) == mpx) && ((value & amx) == 0 || (value & amx) == amx);
+        if (!ok) {
+                inject_gp0(r);
+                return;
+        }
+        hw_xsetbv(0, value);
+        cpuid_refresh_xsave(&r->cpuid, &r->cpuid_config, hw_cpuid);
+        skip_instruction(r);
+}
+
+static void exit_undefined(struct run *r, const struct exit_info *x)
+{
+        inject_ud(r); /* an instruction of a feature that CPUID does not announce */
+}
+
+static void exit_refused(struct run *r, const struct exit_info *x)
+{
+        inject_gp0(r); /* RDPMC: there are no counters */
+}
+
+static void exit_nothing(struct run *r, const struct exit_info *x)
+{
+        /* Windows and the timer: prepare_entry() does what is due. */
+}
+
+static void exit_window(struct run *r, const struct exit_info *x)
+{
+        close_windows(r);
+}
+
+static void exit_timer(struct run *r, const struct exit_info *x)
+{
+        r->armed = 0;
+}
+
+static void exit_skip(struct run *r, const struct exit_info *x)
+{
+        skip_instruction(r);
+}
+
+static void exit_invd(struct run *r, const struct exit_info *x)
+{
+        hw_wbinvd(); /* never throws away what others wrote */
+        skip_instruction(r);
+}
+
+/* A physical NMI: nothing on this machine but the guest can be its addressee. The IRET of the host's handler ends
+ * the blocking, which the processor carries from VMCS to VMCS otherwise (Bochs 2.7). */
+static void exit_exception_nmi(struct run *r, const struct exit_info *x)
+{
+        if (GET(x->intr_info, INTR_TYPE) != INTR_TYPE_NMI)
+                run_end(r, EXIT_STATUS_PANIC, "exit for an exception that is not intercepted");
+        __asm__ volatile("int $2" : : : "memory");
+}
+
+static void exit_ext_intr(struct run *r, const struct exit_info *x)
+{
+        /* cascade masks every source: what arrives is firmware's leftover. Acknowledged by the exit; end it. */
+        if (hw_rdmsr(0x1b) & BIT(10))
+                hw_wrmsr(0x80b, 0);
+        else
+                *(volatile uint32_t *)((hw_rdmsr(0x1b) & BITS(51, 12)) + 0xb0) = 0;
+}
+
+static void exit_triple_fault(struct run *r, const struct exit_info *x)
+{
+        console_log(r->v.console, "triple fault of L%u at rip 0x%llx, cr3 0x%llx", run_level(r),
+                    (unsigned long long)vmread(F_guest_rip), (unsigned long long)vmread(F_guest_cr3));
+        run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "triple fault");
+}
+
+static void exit_task_switch(struct run *r, const struct exit_info *x)
+{
+        run_end(r, EXIT_STATUS_GUEST_KILLED, "the guest switches tasks by hardware, which is not emulated");
+}
+
+static void exit_entry_failed(struct run *r, const struct exit_info *x)
+{
+        run_end(r, EXIT_STATUS_PANIC, "VM entry failed on guest state");
+}
+
+/* --- VMX for the guest --- */
+
+/* SDM 3C "Conventions": VMsucceed, VMfailInvalid, VMfailValid in RFLAGS. */
+static void set_vmx_flags(bool cf, bool zf)
+{
+        const uint64_t all = RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF;
+        vmwrite(F_guest_rflags, (vmread(F_guest_rflags) & ~all) | (cf ? RFLAGS_CF : 0) | (zf ? RFLAGS_ZF : 0));
+}
+
+static void finish_insn(struct run *r, const struct insn_result *res)
+{
+        switch (res->outcome) {
+        case INSN_SUCCEED:
+        case INSN_FAIL_VALID:
+        case INSN_FAIL_INVALID:
+                set_vmx_flags(res->outcome == INSN_FAIL_INVALID, res->outcome == INSN_FAIL_VALID);
+                skip_instruction(r);
+                break;
+        case INSN_FAULT:
+                inject_fault(r, &res->fault);
+                break;
+        case INSN_ENTERED:
+        case INSN_EXITED:
+                r->armed = 0;
+                break;
+        }
+}
+
+static void exit_vmx_insn(struct run *r, const struct exit_info *x)
+{
+        close_windows(r);
+        const uint32_t insn = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
+        const struct insn_result res = nested_insn(&r->nested, &r->v, x, run_view, r);
+        trace_emit(&r->v.trace, TRACE_VMX_INSN, r->v.level + 1, insn, r->nested.current ? r->nested.current->at.raw : 0,
+                   (uint64_t)res.outcome << 32 | res.error);
+        finish_insn(r, &res);
+}
+
+static uint64_t console_hypercall(struct run *r, uint64_t at, uint64_t bytes)
+{
+        const char *text = bytes <= CONSOLE_LINE_BYTES + 32 ? guest_mem_at(&r->v.mem, L1GPA(at), bytes) : NULL;
+        if (!text || bytes == 0 || !console_may_pass(text, bytes, r->v.level))
+                return HC_BAD;
+        console_write(r->v.console, text, bytes);
+        return HC_OK;
+}
+
+static uint64_t do_hypercall(struct run *r, const uint64_t *g)
+{
+        switch ((uint32_t)g[GPR_RAX]) {
+        case HC_CONSOLE:
+                return console_hypercall(r, g[GPR_RBX], g[GPR_RCX]);
+        case HC_VMCS_LEVEL:
+                return nested_name_level(&r->nested, &r->v, L1GPA(g[GPR_RBX]), (unsigned)g[GPR_RCX]) ? HC_OK : HC_BAD;
+        case HC_MARKER:
+                device_marker(r, (unsigned)(g[GPR_RBX] >> 32 & 0xff), (uint32_t)(g[GPR_RBX] & 0xff), g[GPR_RCX]);
+                return HC_OK;
+        case HC_HW_EXITS:
+                return r->parent_is_cascade ? hypercall(HC_HW_EXITS, 0, 0) : r->v.hw_exits;
+        default:
+                return HC_UNKNOWN;
+        }
+}
+
+void exit_vmcall(struct run *r, const struct exit_info *x)
+{
+        uint64_t *g = r->v.gprs.r;
+        const bool kernel = GET(vmread(F_guest_ss_ar), AR_DPL) == 0;
+        if (kernel && (uint32_t)g[GPR_RAX] >> 16 == HC_CONSOLE >> 16) {
+                g[GPR_RAX] = do_hypercall(r, g);
+                skip_instruction(r);
+        } else {
+                exit_vmx_insn(r, x);
+        }
+}
+
+/* --- dispatch --- */
+
+static exit_fn *const handlers[EXIT_REASON_COUNT] = {
+        [EXIT_EXCEPTION_NMI] = exit_exception_nmi,
+        [EXIT_EXT_INTR] = exit_ext_intr,
+        [EXIT_TRIPLE_FAULT] = exit_triple_fault,
+        [EXIT_INIT] = exit_nothing,
+        [EXIT_SIPI] = exit_nothing,
+        [EXIT_INTR_WINDOW] = exit_window,
+        [EXIT_NMI_WINDOW] = exit_window,
+        [EXIT_TASK_SWITCH] = exit_task_switch,
+        [EXIT_CPUID] = exit_cpuid,
+        [EXIT_GETSEC] = exit_undefined,
+        [EXIT_INVD] = exit_invd,
+        [EXIT_RDPMC] = exit_refused,
+        [EXIT_VMCALL] = exit_vmcall,
+        [EXIT_VMCLEAR] = exit_vmx_insn,
+        [EXIT_VMLAUNCH] = exit_vmx_insn,
+        [EXIT_VMPTRLD] = exit_vmx_insn,
+        [EXIT_VMPTRST] = exit_vmx_insn,
+        [EXIT_VMREAD] = exit_vmx_insn,
+        [EXIT_VMRESUME] = exit_vmx_insn,
+        [EXIT_VMWRITE] = exit_vmx_insn,
+        [EXIT_VMXOFF] = exit_vmx_insn,
+        [EXIT_VMXON] = exit_vmx_insn,
+        [EXIT_INVEPT] = exit_vmx_insn,
+        [EXIT_INVVPID] = exit_vmx_insn,
+        [EXIT_CR_ACCESS] = exit_cr_access,
+        [EXIT_IO] = exit_io,
+        [EXIT_RDMSR] = exit_rdmsr,
+        [EXIT_WRMSR] = exit_wrmsr,
+        [EXIT_ENTRY_GUEST_STATE] = exit_entry_failed,
+        [EXIT_ENTRY_MSR_LOAD] = exit_entry_failed,
+        [EXIT_MWAIT] = exit_undefined,
+        [EXIT_MONITOR] = exit_undefined,
+        [EXIT_PAUSE] = exit_skip,
+        [EXIT_EPT_VIOLATION] = exit_ept_violation,
+        [EXIT_PREEMPTION_TIMER] = exit_timer,
+        [EXIT_XSETBV] = exit_xsetbv,
+};
+
+static void read_exit_info(struct run *r, struct exit_info *x, uint32_t reason)
+{
+        x->reason = reason;
+        x->qualification = vmread(F_exit_qualification);
+        x->intr_info = (uint32_t)vmread(F_exit_intr_info);
+        x->error_code = (uint32_t)vmread(F_exit_intr_error);
+        x->insn_len = (uint32_t)vmread(F_exit_insn_len);
+        x->insn_info = (uint32_t)vmread(F_exit_insn_info);
+        x->idt_vec_info = (uint32_t)vmread(F_idt_vec_info);
+        x->idt_vec_error = (uint32_t)vmread(F_idt_vec_error);
+        x->guest_linear = vmread(F_guest_linear);
+        x->guest_physical = vmread(F_guest_physical);
+}
+
+/* What the router wants to know of registers. */
+static void read_operand(struct run *r, struct exit_info *x)
+{
+        const uint32_t reason = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
+        x->rcx = r->v.gprs.r[GPR_RCX];
+        unsigned reg = GPR_RAX;
+        if (reason == EXIT_CR_ACCESS)
+                reg = (unsigned)GET(x->qualification, CRQ_GPR);
+        else if (reason == EXIT_VMREAD || reason == EXIT_VMWRITE)
+                reg = (unsigned)GET(x->insn_info, INSN_REG2);
+        x->operand = reg == GPR_RSP ? vmread(F_guest_rsp) : r->v.gprs.r[reg];
+}
+
+static void handle(struct run *r, const struct exit_info *x)
+{
+        const uint32_t reason = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
+        exit_fn *const fn = reason < EXIT_REASON_COUNT ? handlers[reason] : NULL;
+        if (!fn) {
+                console_log(r->v.console, "exit reason %u has no handler", reason);
+                run_end(r, EXIT_STATUS_PANIC, "an exit that nothing asked for");
+        }
+        fn(r, x);
+}
+
+static void reflect(struct run *r)
+{
+        close_windows(r);
+        if (!nested_reflect(&r->nested, &r->v))
+                run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
+        r->armed = 0;
+}
+
+static void handle_l2_memory(struct run *r, const struct exit_info *x)
+{
+        l1gpa_t at;
+        switch (nested_ept_fault(&r->nested, &r->v, x, &at)) {
+        case NESTED_EPT_RESUME:
+                break;
+        case NESTED_EPT_REFLECT:
+                reflect(r);
+                return;
+        case NESTED_EPT_MMIO:
+                if (nested_has_ept12(&r->nested))
+                        run_end(r, EXIT_STATUS_GUEST_KILLED, "a device of the guest is mapped into its guest");
+                device_mmio(r, at, x->qualification & EPTQ_WRITE);
+                break;
+        }
+}
+
+/* An exit of the guest's guest. */
+static void handle_l2(struct run *r, uint32_t reason)
+{
+        struct exit_info x;
+        nested_note_exit(&r->nested);
+        read_exit_info(r, &x, reason);
+        read_operand(r, &x);
+        const uint32_t basic = (uint32_t)GET(reason, EXIT_REASON_BASIC);
+        if (basic == EXIT_PREEMPTION_TIMER && nested_timer12_expired(&r->nested))
+                reflect(r);
+        else if (route_l2_exit(&r->nested.current->v, &x, &r->v.mem) == OWNER_L1)
+                reflect(r);
+        else if (basic == EXIT_EPT_VIOLATION || basic == EXIT_EPT_MISCONFIG)
+                handle_l2_memory(r, &x);
+        else
+                handle(r, &x);
+        if (r->nested.in_l2)
+                reinject_interrupted_event(r);
+}
+
+static void handle_l1(struct run *r, uint32_t reason)
+{
+        struct exit_info x;
+        read_exit_info(r, &x, reason);
+        handle(r, &x);
+        if (__builtin_expect(x.idt_vec_info & INTR_VALID, 0) && !r->nested.in_l2)
+                reinject_interrupted_event(r);
+}
+
+static uint64_t how_to_enter(struct run *r)
+{
+        const enum entry_insn how = r->v.current->launched ? ENTER_RESUME : ENTER_LAUNCH;
+        r->v.current->launched = true;
+        if (r->v.trace.buffer) {
+                if (trace_wants_drain(&r->v.trace))
+                        store_drain(&r->store, &r->v.trace);
+                trace_emit(&r->v.trace, TRACE_VM_ENTRY, run_level(r), (uint32_t)vmread(F_entry_intr_info), vmread(F_guest_rip), 0);
+        }
+        return how;
+}
+
+uint64_t run_exit(struct vcpu *v)
+{
+        struct run *r = run_of(v);
+        const uint32_t reason = (uint32_t)vmread(F_exit_reason);
+        v->hw_exits++;
+        if (v->trace.buffer)
+                trace_emit(&v->trace, TRACE_VM_EXIT, run_level(r), reason, vmread(F_guest_rip), vmread(F_exit_qualification));
+        if (r->nested.in_l2)
+                handle_l2(r, reason);
+        else if (reason == EXIT_CPUID)
+                exit_cpuid(r, NULL); /* the commonest exit of all needs no exit information */
+        else
+                handle_l1(r, reason);
+        prepare_entry(r);
+        return how_to_enter(r);
+}
+
+_Noreturn void run_entry_failed(struct vcpu *v, uint64_t rflags)
+{
+        struct run *r = run_of(v);
+        const uint64_t error = rflags & RFLAGS_ZF ? vmread(F_insn_error) : 0;
+        console_log(v->console, "the processor refuses to enter L%u: %s, error %llu", run_level(r),
+                    rflags & RFLAGS_CF ? "VMfailInvalid" : "VMfailValid", (unsigned long long)error);
+        if (!r->nested.in_l2)
+                run_end(r, EXIT_STATUS_PANIC, "VM entry refused");
+        v->current->launched = false;
+        const struct insn_result res = nested_entry_refused(&r->nested, v);
+        finish_insn(r, &res);
+        prepare_entry(r);
+        vmx_enter(v, (enum entry_insn)how_to_enter(r));
+}

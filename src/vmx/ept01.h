@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ept01.h - the guest's RAM mapped for the processor. Built once: everything outside RAM stays unmapped, so that
+ * an access there exits and is served by a device model or answered with all ones. */
+#ifndef CASCADE_VMX_EPT01_H
+#define CASCADE_VMX_EPT01_H
+
+#include "base/guest_mem.h"
+#include "ept02/combine.h"
+#include "mm/pool.h"
+#include "vmx/caps.h"
+
+/* Returns the EPTP. Leaves are as large as alignment and the processor allow: 1 GiB, 2 MiB, 4 KiB.
+ * The pool must have room (one page per GiB and some): running out is a bug, as nothing runs yet. */
+uint64_t ept01_build(const struct guest_mem *mem, const struct vmx_caps *caps, struct page_pool *pool);
+
+/* What EPT01 says about an address. */
+struct ept01_leaf ept01_lookup(uint64_t eptp01, l1gpa_t at);
+
+#endif

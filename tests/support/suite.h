@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* suite.h - main() of a unit test: runs a list of Check tests as one suite. */
+#ifndef CASCADE_TESTS_SUITE_H
+#define CASCADE_TESTS_SUITE_H
+
+#include <check.h>
+#include <stdlib.h>
+
+static inline int run_suite(const char *name, const TTest *const *tests, size_t count)
+{
+        Suite *s = suite_create(name);
+        TCase *t = tcase_create(name);
+        for (size_t i = 0; i < count; i++)
+                tcase_add_test(t, tests[i]);
+        suite_add_tcase(s, t);
+        SRunner *r = srunner_create(s);
+        srunner_run_all(r, CK_NORMAL);
+        const int failed = srunner_ntests_failed(r);
+        srunner_free(r);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* int main(void) { return RUN_SUITE("name", test_a, test_b); } */
+#define RUN_SUITE(name, ...)                                                                                 \
+        run_suite(name, (const TTest *const[]){ __VA_ARGS__ },                                               \
+                  sizeof((const TTest *const[]){ __VA_ARGS__ }) / sizeof(const TTest *))
+
+#endif
