@@ -110,6 +110,15 @@ class Driver:
                 proc.stdout.close()
 
 
+def _reason(outcome):
+    """The deepest cascade that ended with the run's status saw it first and knows best why."""
+    status = outcome.exit_status
+    for level, (inner, reason) in sorted(outcome.inner_exits.items(), reverse=True):
+        if inner == status and reason:
+            return f"L{level}: {reason}"
+    return outcome.exit_reason or STATUS_TEXT.get(status, f"status {status}")
+
+
 def verdict(outcome, stopped, emulator_text):
     """What a finished machine means for the user."""
     if stopped:
@@ -122,8 +131,7 @@ def verdict(outcome, stopped, emulator_text):
             text += ": " + emulator_text
         return Ended(STATUS["EMULATOR_FAILED"], text)
     if outcome.exit_status != 0:
-        text = outcome.exit_reason or STATUS_TEXT.get(outcome.exit_status, f"status {outcome.exit_status}")
-        return Ended(outcome.exit_status, text)
+        return Ended(outcome.exit_status, _reason(outcome))
     if outcome.result:
         return Ended(STATUS["GUEST_FAILED"], f"the guest's work failed with {outcome.result}")
     if outcome.trace_lost:

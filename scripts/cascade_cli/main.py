@@ -44,7 +44,7 @@ def _add_run(sub):
     p.add_argument("--initrd", metavar="F", help="another initramfs")
     p.add_argument("--append", metavar="S", help="more words for the guest's command line")
     p.add_argument("--memory", metavar="MIB", type=_mib, default=LIMIT["GUEST_MEMORY_MIB"],
-                   help=f"memory of the bottom guest (default {LIMIT['GUEST_MEMORY_MIB']})")
+                   help=f"least memory of the bottom guest (default {LIMIT['GUEST_MEMORY_MIB']})")
     p.add_argument("--timeout", metavar="S", type=_positive, default=1800.0,
                    help="end the machine after this many seconds (default 1800)")
     p.add_argument("--console", action="store_true", help="show the bottom guest's console while it runs")

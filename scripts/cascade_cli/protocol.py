@@ -27,6 +27,7 @@ class Outcome:
     levels: dict = field(default_factory=dict)
     exit_status: int = None
     exit_reason: str = ""
+    inner_exits: dict = field(default_factory=dict)
     result: int = None
     errors: list = field(default_factory=list)
     bench: dict = field(default_factory=dict)
@@ -80,6 +81,8 @@ def apply(outcome, words):
     elif event == "trace":
         outcome.trace_bytes = number(words.get("bytes"))
         outcome.trace_lost += number(words.get("lost"), 0)
+    elif event == "exit" and level > 1:
+        outcome.inner_exits[level] = (number(words.get("status"), 1), words.get("reason", ""))
     elif event == "exit" and level == 1:
         outcome.exit_status = number(words.get("status"), 1)
         outcome.exit_reason = words.get("reason", "")

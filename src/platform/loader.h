@@ -67,7 +67,7 @@ enum load_status {
  * all registers not named here are 0. Flat segments have base 0 and limit 4 GiB.
  *
  * PVH32    protected mode without paging, flat 32-bit segments; EBX = info, a struct pvh_start_info
- * LINUX32  as above, but CS = LINUX_BOOT_CS and the others LINUX_BOOT_DS, GDTR = gdt; ESI = info, the zero page
+ * LINUX32  as above, but CS = LINUX_BOOT_CS, the others LINUX_BOOT_DS, GDTR = gdt; ESI = info, the zero page
  * LINUX64  long mode with CR3 = cr3; segments as for LINUX32 but a 64-bit CS; RSI = info, the zero page */
 enum entry_kind { ENTRY_PVH32, ENTRY_LINUX32, ENTRY_LINUX64 };
 

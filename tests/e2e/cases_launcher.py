@@ -44,6 +44,8 @@ def protocol_console_cannot_forge():
 def protocol_inner_exit_is_not_ours():
     outcome, _, _ = _read(b"@cascade level=2 event=exit status=0\n")
     expect(outcome.exit_status is None, "an inner cascade ended the run")
+    outcome, _, _ = _read(b"@cascade level=x event=exit status=0\n@cascade event=exit status=0\n")
+    expect(outcome.exit_status is None, "a line without a level ended the run")
 
 
 def protocol_survives_garbage():
@@ -67,6 +69,8 @@ def verdicts():
     expect(ended(exit_status=0, result=0) == STATUS["OK"], "result 0")
     expect(ended(exit_status=0, result=3) == STATUS["GUEST_FAILED"], "result 3")
     expect(ended(exit_status=0, trace_lost=1) == STATUS["TRACE_LOST"], "lost events")
+    chain = protocol.Outcome(exit_status=30, exit_reason="it ended", inner_exits={2: (30, "triple fault")})
+    expect("triple fault" in drive.verdict(chain, None, "").text, "the innermost reason")
     stop = drive.Ended(STATUS["TIMEOUT"], "")
     expect(ended(stop, exit_status=0) == STATUS["TIMEOUT"], "stopped")
 

@@ -51,7 +51,7 @@ def _linux(depth):
         expect(expect_readable_trace(run_dir) == result["trace"]["events"], "trace and JSON count differently")
         table = cascade("report", run_dir, timeout_s=RUN_S)
         expect(table.status == 0 and table.out.strip() in done.out, "run and report print different tables")
-        expect("Linux version" in (run_dir / "console.txt").read_text(encoding="utf-8"), "the console was not kept")
+        expect("cascade-guest: result ok" in (run_dir / "console.txt").read_text(encoding="utf-8"), "the console was not kept")
         expect(not (run_dir / "disk.img").exists(), "the boot disk was left behind")
         expect_no_processes(run_dir)
 
@@ -80,6 +80,8 @@ def _tiny(d, code, *options):
 def _expect_end(code, status, *options, depth=1):
     with Scratch() as d:
         done = _tiny(d, code, "--no-trace", "--depth", depth, *options)
+        started = f"@cascade level={depth + 1} event=start".encode()
+        expect(_says(d / "run" / "machine.log", started), "the guest was never started")
         lines = done.err_lines()
         expect(done.status == STATUS[status], f"status {done.status}, not {STATUS[status]} ({status}): {lines}")
         expect(len(lines) == (status != "OK"), f"not one clear line: {lines}")

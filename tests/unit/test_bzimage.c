@@ -99,6 +99,20 @@ START_TEST(bzimage_before_xloadflags)
 }
 END_TEST
 
+/* pref_address and init_size have a meaning from 2.10 on only. */
+START_TEST(bzimage_before_pref_address)
+{
+        req.kernel_len = image_bzimage(image);
+        put_at(0x258, 0x400000, 8);
+        put_at(0x206, 0x20a, 2);
+        ck_assert_int_eq(load(), LOAD_OK);
+        ck_assert_uint_eq(res.entry.raw, 0x400000);
+        put_at(0x206, 0x209, 2);
+        ck_assert_int_eq(load(), LOAD_OK);
+        ck_assert_uint_eq(res.entry.raw, 0x200000);
+}
+END_TEST
+
 START_TEST(bzimage_oldest)
 {
         req.kernel_len = image_bzimage(image);
@@ -279,6 +293,7 @@ int main(void)
         tcase_add_test(t, bzimage64_loads);
         tcase_add_test(t, bzimage32_loads);
         tcase_add_test(t, bzimage_before_xloadflags);
+        tcase_add_test(t, bzimage_before_pref_address);
         tcase_add_test(t, bzimage_oldest);
         tcase_add_test(t, bzimage_every_truncation);
         tcase_add_loop_test(t, bz_spoilt_row, 0, ARRAY_LEN(bz_spoilt));
