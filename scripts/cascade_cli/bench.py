@@ -27,19 +27,22 @@ def jobs(quick):
     return [(d, False) for d in depths] + [(d, True) for d in ((2, 1) if quick else depths)]
 
 
-def full_key(depth, key):
-    """Keys name the stack of hypervisors; a guest that does not know its stack leaves that to us."""
-    return key if key.startswith("cascade") else f"{stack(depth)}.{key}"
+def figure(line, found):
+    """Takes a console line of the probe, `bench KEY VALUE`, into `found`; any other line is none of ours."""
+    words = line.split()
+    if len(words) == 3 and words[0] == "bench" and words[2].isdecimal():
+        found[words[1]] = int(words[2])
 
 
 def one(chosen, shadow, run_dir, depth, traced):
+    found = {}
     plan = run.Plan(guest=guest.probe("bench"), depth=depth, silicon=chosen, traced=traced, trace_mib=512,
-                    shadow=shadow, timeout_s=TIMEOUT_S)
+                    shadow=shadow, timeout_s=TIMEOUT_S, on_console=lambda line: figure(line, found))
     result = run.execute(plan, run_dir, Progress(quiet=True))
     if result.ended.status not in (STATUS["OK"], STATUS["TRACE_LOST"]):
         name = next((n for n, v in STATUS.items() if v == result.ended.status), "EMULATOR_FAILED")
         raise Fail(name, f"bench, {stack(depth)}: {result.ended.text}")
-    return {full_key(depth, k): v for k, v in result.outcome.bench.items()}
+    return {f"{stack(depth)}.{key}": value for key, value in found.items()}
 
 
 def measure(chosen, shadow, quick, base_dir, progress):

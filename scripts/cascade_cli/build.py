@@ -18,6 +18,12 @@ def _products():
 def ensure(progress, tests=False):
     """Sets up and builds; what only tests need on request."""
     BUILD.mkdir(parents=True, exist_ok=True)
+    progress.phase("building")
+    with procs.locked(BUILD / "cascade-build.lock", progress.tick):
+        _build(progress, tests)
+
+
+def _build(progress, tests):
     log = BUILD / "cascade-build.log"
     log.write_bytes(b"")
 
@@ -25,8 +31,6 @@ def ensure(progress, tests=False):
         procs.run_logged(argv, log, "BUILD_FAILED", what, progress.tick)
 
     if not (BUILD / "build.ninja").exists():
-        progress.phase("setting up the build")
         run("meson setup", "meson", "setup", BUILD, ROOT)
-    progress.phase("building")
     run("meson setup", "ninja", "-C", BUILD, "build.ninja")
     run("the build", "ninja", "-C", BUILD, *(TESTS if tests else _products()))

@@ -100,14 +100,15 @@ def linux(progress, kernel=None, initrd=None, append=None):
     CACHE.mkdir(parents=True, exist_ok=True)
     log = CACHE / "fetch.log"
     words = (ROOT / "guests/linux/cmdline").read_text(encoding="ascii").split()
-    if kernel is None:
-        progress.phase("preparing the guest's kernel")
-        _script("fetch-linux", log, progress)
-        kernel = CACHE / "linux" / "vmlinux"
-    if initrd is None:
-        progress.phase("preparing the guest's initramfs")
-        _script("make-initramfs", log, progress)
-        initrd = CACHE / "initramfs.cpio"
+    with procs.locked(CACHE / "fetch.lock", progress.tick):
+        if kernel is None:
+            progress.phase("preparing the guest's kernel")
+            _script("fetch-linux", log, progress)
+            kernel = CACHE / "linux" / "vmlinux"
+        if initrd is None:
+            progress.phase("preparing the guest's initramfs")
+            _script("make-initramfs", log, progress)
+            initrd = CACHE / "initramfs.cpio"
     if append:
         words.append(append)
     return Guest("linux", Path(kernel).resolve(), [Path(initrd).resolve()], " ".join(words))

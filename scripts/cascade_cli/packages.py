@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from . import procs
-from .statuses import Fail
+from .statuses import STATUS, Fail
 
 PACKAGES = {
     "build": ["gcc", "libc6-dev", "binutils", "meson", "ninja-build", "pkg-config", "libcapstone-dev",
@@ -51,17 +51,24 @@ def ensure(purposes, progress, log):
     need = missing(purposes)
     if not need:
         return
-    command = "apt-get install --no-install-recommends " + " ".join(need)
     if os.geteuid() != 0:
+        command = "apt-get install --no-install-recommends " + " ".join(need)
         raise Fail("PACKAGES", f"packages are missing; install them with: sudo {command}")
     progress.phase("installing " + " ".join(need))
+    with procs.locked(log.with_suffix(".lock"), progress.tick):
+        _install(missing(purposes), progress, log)
+
+
+def _install(need, progress, log):
+    if not need:
+        return  # another launcher was here first
     install = ["install", "--no-install-recommends", *need]
     if not _lists_present():
         _apt(["update"], log, progress)
     try:
         _apt(install, log, progress)
     except Fail as e:
-        if e.status == 130:
+        if e.status == STATUS["INTERRUPTED"]:
             raise
         # Lists that are older than the archive name versions that are gone.
         _apt(["update"], log, progress)

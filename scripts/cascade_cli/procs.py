@@ -4,7 +4,9 @@
 A child gets a session of its own, so that Ctrl-C reaches the launcher alone and the launcher decides who ends when;
 it gets SIGTERM from the kernel if the launcher dies without a word. Loops look at `interrupted` several times a
 second; nothing is thrown out of a signal handler."""
+import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -80,6 +82,21 @@ def wait(proc, tick=lambda: None, timeout_s=None):
         except subprocess.TimeoutExpired:
             pass
     return proc.returncode
+
+
+@contextlib.contextmanager
+def locked(path, tick=lambda: None):
+    """Only one launcher at a time does what is inside; another one waits."""
+    with open(path, "w", encoding="ascii") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                check_interrupted()
+                tick()
+                time.sleep(POLL_S)
+        yield
 
 
 def wait_quietly(proc, timeout_s):

@@ -30,7 +30,6 @@ class Outcome:
     inner_exits: dict = field(default_factory=dict)
     result: int = None
     errors: list = field(default_factory=list)
-    bench: dict = field(default_factory=dict)
     trace_lost: int = 0
     trace_bytes: int = None
 
@@ -74,8 +73,6 @@ def apply(outcome, words):
         outcome.level(level).powered_off = True
     elif event == "result":
         outcome.result = number(words.get("value"))
-    elif event == "bench" and "key" in words:
-        outcome.bench[words["key"]] = number(words.get("value"))
     elif event == "error":
         outcome.errors.append(words.get("text", ""))
     elif event == "trace":

@@ -23,6 +23,8 @@ struct pvh_memmap_entry {
         uint32_t type, reserved;
 };
 
+#define PVH_MEMMAP_READ 1024 /* entries looked at: no end but their count tells where the map ends */
+
 #define MEMORY_RAM 1 /* E820 type, in PVH and multiboot2 alike */
 
 /* Multiboot2 specification, "Boot information format". */
@@ -42,10 +44,12 @@ struct mb2_mmap {
         uint32_t entry_size, entry_version;
 };
 
-static void copy_cmdline(struct boot_info *b, const char *s)
+/* At most `most` bytes of s, its zero included. */
+static void copy_cmdline(struct boot_info *b, const char *s, size_t most)
 {
-        strncpy(b->cmdline, s, BOOT_CMDLINE_BYTES - 1);
-        b->cmdline[BOOT_CMDLINE_BYTES - 1] = 0;
+        const size_t room = most < BOOT_CMDLINE_BYTES - 1 ? most : BOOT_CMDLINE_BYTES - 1;
+        strncpy(b->cmdline, s, room);
+        b->cmdline[room] = 0;
 }
 
 static void add_module(struct boot_info *b, uint64_t at, uint64_t len)
@@ -65,48 +69,56 @@ static bool read_pvh(struct boot_info *b, const struct pvh_start_info *s)
         if (s->magic != PVH_MAGIC || s->version < 1)
                 return false;
         if (s->cmdline)
-                copy_cmdline(b, (const char *)s->cmdline);
+                copy_cmdline(b, (const char *)s->cmdline, BOOT_CMDLINE_BYTES);
         const struct pvh_module *m = (const struct pvh_module *)s->modlist;
-        for (uint32_t i = 0; i < s->nr_modules; i++)
+        for (uint32_t i = 0; m && i < s->nr_modules && i < BOOT_MAX_MODULES; i++)
                 add_module(b, m[i].address, m[i].size);
         const struct pvh_memmap_entry *e = (const struct pvh_memmap_entry *)s->memmap;
-        for (uint32_t i = 0; i < s->memmap_entries; i++)
+        for (uint32_t i = 0; e && i < s->memmap_entries && i < PVH_MEMMAP_READ; i++)
                 if (e[i].type == MEMORY_RAM)
                         add_ram(b, e[i].address, e[i].size);
         return true;
 }
 
+/* An entry is {base, length, type, reserved}: PVH took its layout from here. */
 static void read_mb2_mmap(struct boot_info *b, const struct mb2_mmap *m)
 {
         if (m->entry_size < sizeof(struct pvh_memmap_entry))
                 return;
-        /* An entry is {base, length, type, reserved}: PVH took its layout from here. */
-        const uint8_t *at = (const uint8_t *)(m + 1), *end = (const uint8_t *)m + m->tag.size;
-        for (; at + m->entry_size <= end; at += m->entry_size) {
-                const struct pvh_memmap_entry *e = (const struct pvh_memmap_entry *)at;
-                if (e->type == MEMORY_RAM)
-                        add_ram(b, e->address, e->size);
+        const uint8_t *entries = (const uint8_t *)(m + 1);
+        const size_t count = (m->tag.size - sizeof(*m)) / m->entry_size;
+        for (size_t i = 0; i < count; i++) {
+                struct pvh_memmap_entry e;
+                memcpy(&e, entries + i * m->entry_size, sizeof(e));
+                if (e.type == MEMORY_RAM)
+                        add_ram(b, e.address, e.size);
+        }
+}
+
+/* One tag that lies in the structure as a whole. One that is too short for its type says nothing. */
+static void read_mb2_tag(struct boot_info *b, const struct mb2_tag *t)
+{
+        if (t->type == MB2_CMDLINE) {
+                copy_cmdline(b, (const char *)(t + 1), t->size - sizeof(*t));
+        } else if (t->type == MB2_MODULE && t->size >= sizeof(struct mb2_module)) {
+                const struct mb2_module *m = (const struct mb2_module *)t;
+                if (m->end > m->start)
+                        add_module(b, m->start, m->end - m->start);
+        } else if (t->type == MB2_MMAP && t->size >= sizeof(struct mb2_mmap)) {
+                read_mb2_mmap(b, (const struct mb2_mmap *)t);
         }
 }
 
 static bool read_mb2(struct boot_info *b, const uint32_t *info)
 {
-        const uint8_t *at = (const uint8_t *)(info + 2), *end = (const uint8_t *)info + info[0];
-        while (at + sizeof(struct mb2_tag) <= end) {
-                const struct mb2_tag *t = (const struct mb2_tag *)at;
+        const uint64_t total = info[0];
+        for (uint64_t at = 2 * sizeof(*info); at + sizeof(struct mb2_tag) <= total;) {
+                const struct mb2_tag *t = (const struct mb2_tag *)((const uint8_t *)info + at);
                 if (t->type == MB2_END)
                         return true;
-                if (t->size < sizeof(*t))
+                if (t->size < sizeof(*t) || t->size > total - at)
                         return false;
-                if (t->type == MB2_CMDLINE) {
-                        copy_cmdline(b, (const char *)(t + 1));
-                } else if (t->type == MB2_MODULE) {
-                        const struct mb2_module *m = (const struct mb2_module *)t;
-                        if (m->end > m->start)
-                                add_module(b, m->start, m->end - m->start);
-                } else if (t->type == MB2_MMAP) {
-                        read_mb2_mmap(b, (const struct mb2_mmap *)t);
-                }
+                read_mb2_tag(b, t);
                 at += ALIGN_UP(t->size, 8);
         }
         return false;
@@ -135,14 +147,15 @@ bool boot_info_unpack(struct boot_info *b)
         if (b->module_count == 0 || b->modules[0].len < sizeof(struct mod_container))
                 return true;
         const struct boot_module whole = b->modules[0];
-        const struct mod_container *c = (const struct mod_container *)whole.bytes;
-        if (memcmp(c->magic, "CASCMODS", sizeof(c->magic)) != 0)
+        struct mod_container c;
+        memcpy(&c, whole.bytes, sizeof(c));
+        if (memcmp(c.magic, "CASCMODS", sizeof(c.magic)) != 0)
                 return true;
-        if (c->count > BOOT_MAX_MODULES)
+        if (c.count > BOOT_MAX_MODULES)
                 return false;
         b->module_count = 0;
-        for (uint32_t i = 0; i < c->count; i++) {
-                const uint64_t at = c->part[i].offset, len = c->part[i].bytes;
+        for (uint32_t i = 0; i < c.count; i++) {
+                const uint64_t at = c.part[i].offset, len = c.part[i].bytes;
                 if (at > whole.len || len > whole.len - at)
                         return false;
                 add_module(b, (uint64_t)whole.bytes + at, len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/clock.h"
 #include "base/bits.h"
+#include "boot/calendar.h"
 #include "hw/cpu.h"
 
 #define PIT_HZ        1193182ull
@@ -42,7 +43,7 @@ uint64_t clock_tsc_hz(void)
         return by_pit();
 }
 
-static unsigned cmos(uint8_t reg)
+static uint8_t cmos(uint8_t reg)
 {
         hw_outb(0x70, reg);
         return hw_inb(0x71);
@@ -51,33 +52,14 @@ static unsigned cmos(uint8_t reg)
 #define CMOS_STATUS_A 0x0a
 #define CMOS_STATUS_B 0x0b
 #define CMOS_UPDATING BIT(7)
-#define CMOS_BINARY   BIT(2)
 #define CMOS_CENTURY  0x32
-
-static unsigned cmos_number(uint8_t reg, bool binary)
-{
-        const unsigned v = cmos(reg);
-        return binary ? v : (v >> 4) * 10 + (v & 15);
-}
-
-/* Days from 1970-01-01 in the Gregorian calendar, for years from 1970. */
-static uint64_t days_since_1970(unsigned y, unsigned m, unsigned d)
-{
-        static const uint16_t before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
-        const bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-        const unsigned past = y - 1;
-        const uint64_t leaps = past / 4 - past / 100 + past / 400 - (1969 / 4 - 1969 / 100 + 1969 / 400);
-        return (uint64_t)(y - 1970) * 365 + leaps + before[(m + 11) % 12] + (leap && m > 2) + d - 1;
-}
 
 uint64_t clock_epoch_seconds(void)
 {
         for (int i = 0; i < 1000000 && (cmos(CMOS_STATUS_A) & CMOS_UPDATING); i++)
                 ;
-        const bool binary = cmos(CMOS_STATUS_B) & CMOS_BINARY;
-        const unsigned second = cmos_number(0, binary), minute = cmos_number(2, binary), hour = cmos_number(4, binary);
-        const unsigned day = cmos_number(7, binary), month = cmos_number(8, binary), year = cmos_number(9, binary);
-        const unsigned century = cmos_number(CMOS_CENTURY, binary);
-        const unsigned full = (century >= 19 && century <= 30 ? century : 20) * 100 + year;
-        return days_since_1970(full < 1970 ? 1970 : full, month, day) * 86400 + hour * 3600ull + minute * 60ull + second;
+        const struct cmos_clock c = { .second = cmos(0), .minute = cmos(2), .hour = cmos(4), .day = cmos(7),
+                                      .month = cmos(8), .year = cmos(9), .century = cmos(CMOS_CENTURY),
+                                      .status_b = cmos(CMOS_STATUS_B) };
+        return calendar_epoch(&c);
 }

@@ -23,6 +23,7 @@ isr_table:
         .set    n, n + 1
         .endr
 
+        .globl  isr_common
 isr_common:
         pushq   %rax
         pushq   %rcx

@@ -15,6 +15,7 @@
 #include "hw/hypercall.h"
 #include "platform/acpi.h"
 #include "platform/loader.h"
+#include "run/devices.h"
 #include "run/inject.h"
 #include "run/msr.h"
 #include "run/run.h"
@@ -241,11 +242,12 @@ static void start_vcpu(struct run *r, const struct guest_mem *mem, const struct 
                 .enabled = machine.options.nested,
                 .msr = { .ctx = r, .read = read_msr, .write = write_msr },
                 .offer = NESTED_CONFIG_ALL,
+                .parent_is_cascade = r->parent_is_cascade,
                 .use_shadowing = machine.options.shadow,
         };
         nested_init(&r->nested, v, &nested);
         if (r->parent_is_cascade)
-                hypercall(HC_VMCS_LEVEL, v->vmcs01.region.raw, v->level + 1);
+                hypercall(HC_VMCS_OWN, v->vmcs01.region.raw, v->level + 1);
 }
 
 static void start_guest_view(struct run *r)
@@ -290,7 +292,7 @@ _Noreturn void boot_main(uint32_t protocol, const void *info)
                        r->nested.shadowing ? "hw" : "off", (unsigned long long)r->tsc_hz,
                        (unsigned long long)(plan.guest_bytes >> 20));
         console_status(&machine.console, level + 1, "event=start what=%s", guest_name(machine.options.guest_kind));
-        trace_emit(&r->v.trace, TRACE_GUEST, level + 1, machine.options.guest_kind, 0, 0);
+        device_marker(r, level + 1, MARK_GUEST, machine.options.guest_kind);
         prepare_entry(r);
         r->v.current->launched = true;
         vmx_enter(&r->v, ENTER_LAUNCH);

@@ -8,14 +8,20 @@ struct range {
         uint64_t start, end;
 };
 
-/* The first thing in use that overlaps [r->start, r->end), or NULL. */
+/* What would reach beyond the last address ends there. */
+static struct range range_of(uint64_t at, uint64_t bytes)
+{
+        return (struct range){ at, bytes > UINT64_MAX - at ? UINT64_MAX : at + bytes };
+}
+
+/* The first thing in use that overlaps *r; false if nothing does. */
 static bool first_obstacle(const struct boot_info *b, struct range image, const struct range *r, struct range *hit)
 {
         bool found = false;
         *hit = (struct range){ 0, 0 };
         for (size_t i = 0; i <= b->module_count; i++) {
-                const uint64_t at = i ? (uint64_t)b->modules[i - 1].bytes : 0;
-                const struct range used = i ? (struct range){ at, at + b->modules[i - 1].len } : image;
+                const struct boot_module *m = &b->modules[i ? i - 1 : 0];
+                const struct range used = i ? range_of((uint64_t)m->bytes, m->len) : image;
                 if (used.start < r->end && used.end > r->start && (!found || used.start < hit->start)) {
                         *hit = used;
                         found = true;
@@ -27,7 +33,7 @@ static bool first_obstacle(const struct boot_info *b, struct range image, const 
 static void keep_largest(struct range *best, uint64_t start, uint64_t end)
 {
         const uint64_t from = ALIGN_UP(start, SIZE_2M), to = ALIGN_DOWN(end, SIZE_2M);
-        if (to > from && to - from > best->end - best->start)
+        if (from >= start && to > from && to - from > best->end - best->start)
                 *best = (struct range){ from, to };
 }
 
@@ -35,8 +41,8 @@ bool memory_plan_make(const struct boot_info *b, uint64_t image_start, uint64_t 
 {
         struct range best = { 0, 0 };
         for (size_t i = 0; i < b->ram_count; i++) {
-                const uint64_t base = b->ram[i].base, end = base + b->ram[i].bytes;
-                struct range r = { base > LOW_MEMORY ? base : LOW_MEMORY, end }, hit;
+                struct range r = range_of(b->ram[i].base, b->ram[i].bytes), hit;
+                r.start = r.start > LOW_MEMORY ? r.start : LOW_MEMORY;
                 while (r.start < r.end && first_obstacle(b, (struct range){ image_start, image_end }, &r, &hit)) {
                         keep_largest(&best, r.start, hit.start);
                         r.start = hit.end;

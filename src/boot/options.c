@@ -9,9 +9,10 @@ static bool number(const char *s, uint64_t *out)
         if (!*s)
                 return false;
         for (; *s; s++) {
-                if (*s < '0' || *s > '9' || v > (UINT64_MAX - 9) / 10)
+                const uint64_t digit = (uint64_t)(*s - '0');
+                if (*s < '0' || *s > '9' || v > (UINT64_MAX - digit) / 10)
                         return false;
-                v = v * 10 + (uint64_t)(*s - '0');
+                v = v * 10 + digit;
         }
         *out = v;
         return true;

@@ -7,6 +7,7 @@
 #define CASCADE_EPT02_COMBINE_H
 
 #include "ept02/walk12.h"
+#include "vmx/ept01.h"
 
 enum ept02_verdict {
         EPT02_FILLED,       /* install *out and let the instruction run again */
@@ -15,25 +16,15 @@ enum ept02_verdict {
         EPT02_L0_MMIO,      /* EPT12 allows the access, EPT01 does not: not RAM, or memory that we guard */
 };
 
-/* What EPT01 says about walk.l1gpa. */
-struct ept01_leaf {
-        bool ram;            /* false: not mapped by EPT01, the rest is undefined */
-        hpa_t hpa;           /* translation of exactly that address, offset included */
-        unsigned page_shift; /* size of the leaf */
-        unsigned rwx;        /* EPTE_R | _W | _X */
-        unsigned memtype;    /* enum memtype */
-        bool ipat;
-};
-
 struct ept02_leaf {
         uint64_t epte;       /* complete entry: large bit, permissions, memory type, A and D set */
         unsigned page_shift; /* where it goes: PTE (12), PDE (21) or PDPTE (30) */
 };
 
-/* `access` as for ept12_walk(), which produced *w12. While EPT12 tracks dirty pages and its dirty flag is
- * clear, the leaf does not allow writes: the first write faults, the walk sets the flag, and the leaf becomes
- * writable. So a filled leaf may still refuse `access`, if EPT12 changed in between: the access then faults
- * again. */
+/* `access` as for ept12_walk(), which produced *w12; *e01 is what EPT01 says about w12->l1gpa. While EPT12 tracks
+ * dirty pages and its dirty flag is clear, the leaf does not allow writes: the first write faults, the walk sets the
+ * flag, and the leaf becomes writable. So a filled leaf may still refuse `access`, if EPT12 changed in between: the
+ * access then faults again. */
 enum ept02_verdict ept02_combine(const struct ept_walk *w12, const struct ept01_leaf *e01, uint64_t access,
                                  struct ept02_leaf *out);
 

@@ -79,7 +79,10 @@ struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12)
 
 uint64_t ept02_eptp(const struct ept02_root *r)
 {
-        return hpa_of(r->table).raw | PUT(0, EPTP_MEMTYPE, MEMTYPE_WB) | PUT(0, EPTP_WALK, EPTP_WALK4);
+        /* With A/D flags on, the processor's walks of the guest's paging structures count as writes to them: as the guest
+         * hypervisor sees it only if its own EPTP has them on. Leaves of EPT02 have both flags set already. */
+        return hpa_of(r->table).raw | PUT(0, EPTP_MEMTYPE, MEMTYPE_WB) | PUT(0, EPTP_WALK, EPTP_WALK4) |
+               (r->eptp12 & EPTP_AD);
 }
 
 /* The entry that holds a leaf of this level, or NULL if pages ran out on the way. A larger leaf in the way gives

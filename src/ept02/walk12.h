@@ -9,8 +9,8 @@
 #define CASCADE_EPT02_WALK12_H
 
 #include "base/guest_mem.h"
-#include "ept02/epte.h"
 #include "vmx/caps.h"
+#include "vmx/epte.h"
 
 enum ept_verdict { EPT_OK, EPT_VIOLATION, EPT_MISCONFIG };
 

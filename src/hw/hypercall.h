@@ -16,7 +16,8 @@
 
 enum hypercall_number {
         HC_CONSOLE = 0xcade0001,    /* write rcx bytes at guest-physical rbx to the console, unchanged */
-        HC_VMCS_LEVEL = 0xcade0002, /* the VMCS at guest-physical rbx runs a guest of absolute level rcx */
+        HC_VMCS_OWN = 0xcade0002,   /* the region at guest-physical rbx is a VMCS and will be for ever; it runs a guest of
+                                     * absolute level rcx (0: not known yet). Its data need not be in memory after VMCLEAR. */
         HC_MARKER = 0xcade0003,     /* record a marker of level rbx[39:32], code rbx[7:0], value rcx */
         HC_HW_EXITS = 0xcade0004,   /* rax = hardware exits of L1 so far on this processor, for benchmarks */
 };

@@ -7,8 +7,8 @@
 
 #include "base/libc.h"
 #include "base/x86.h"
-#include "ept02/epte.h"
 #include "nested/checks.h"
+#include "vmx/epte.h"
 
 #define TPR_THRESHOLD    BITS(3, 0)
 #define VAPIC_TPR        0x80 /* offset of the virtual TPR in the virtual-APIC page */

@@ -6,6 +6,7 @@
 #include "hw/vmx_ops.h"
 #include "nested/region.h"
 #include "nested/route.h"
+#include "vmx/ctl.h"
 #include "vmx/root.h"
 
 #define LINK_NONE (~0ull)
@@ -56,37 +57,37 @@ static void write_controls(struct nested *n, struct vcpu *v, struct region12 *r)
         };
         struct vmcs02_controls c;
         merge_controls(&r->v, &policy, v->hw, &c);
-        vmwrite(F_pin_ctls, c.pin);
-        vmwrite(F_proc_ctls, c.proc);
-        vmwrite(F_proc2_ctls, c.proc2);
-        vmwrite(F_exit_ctls, c.exit);
-        vmwrite(F_entry_ctls, c.entry);
-        vmwrite(F_exception_bitmap, c.exception_bitmap);
-        vmwrite(F_pf_error_mask, c.pf_error_mask);
-        vmwrite(F_pf_error_match, c.pf_error_match);
-        vmwrite(F_cr3_target_count, c.cr3_target_count);
+        ctl_write(v, pin_ctls, c.pin);
+        ctl_write(v, proc_ctls, c.proc);
+        ctl_write(v, proc2_ctls, c.proc2);
+        ctl_write(v, exit_ctls, c.exit);
+        ctl_write(v, entry_ctls, c.entry);
+        ctl_write(v, exception_bitmap, c.exception_bitmap);
+        ctl_write(v, pf_error_mask, c.pf_error_mask);
+        ctl_write(v, pf_error_match, c.pf_error_match);
+        ctl_write(v, cr3_target_count, c.cr3_target_count);
         for (unsigned i = 0; i < c.cr3_target_count; i++)
-                vmwrite(F_cr3_target0 + 2 * i, c.cr3_target[i]);
-        vmwrite(F_cr0_mask, c.cr0_mask);
-        vmwrite(F_cr0_shadow, c.cr0_shadow);
-        vmwrite(F_cr4_mask, c.cr4_mask);
-        vmwrite(F_cr4_shadow, c.cr4_shadow);
-        vmwrite(F_tsc_offset, c.tsc_offset);
+                ctl_write_field(v, CTL_cr3_target0 + i, F_cr3_target0 + 2 * i, c.cr3_target[i]);
+        ctl_write(v, cr0_mask, c.cr0_mask);
+        ctl_write(v, cr0_shadow, c.cr0_shadow);
+        ctl_write(v, cr4_mask, c.cr4_mask);
+        ctl_write(v, cr4_shadow, c.cr4_shadow);
+        ctl_write(v, tsc_offset, c.tsc_offset);
         if (c.proc2 & PROC2_PLE) {
-                vmwrite(F_ple_gap, c.ple_gap);
-                vmwrite(F_ple_window, c.ple_window);
+                ctl_write(v, ple_gap, c.ple_gap);
+                ctl_write(v, ple_window, c.ple_window);
         }
         if (v->hw->proc2.may1 & PROC2_VPID)
-                vmwrite(F_vpid, VPID02);
+                ctl_write(v, vpid, VPID02);
         if (v->hw->proc2.may1 & PROC2_XSAVES)
-                vmwrite(F_xss_exit_bitmap, 0);
-        vmwrite(F_msr_bitmap, hpa_of(n->msr_bitmap02).raw);
-        vmwrite(F_exit_msr_store_count, 0);
-        vmwrite(F_exit_msr_load_count, 0);
-        vmwrite(F_entry_msr_load_count, 0);
+                ctl_write(v, xss_exit_bitmap, 0);
+        ctl_write(v, msr_bitmap, hpa_of(n->msr_bitmap02).raw);
+        ctl_write(v, exit_msr_store_count, 0);
+        ctl_write(v, exit_msr_load_count, 0);
+        ctl_write(v, entry_msr_load_count, 0);
         if (n->shadowing) {
-                vmwrite(F_vmread_bitmap, hpa_of(n->vmread_bitmap02).raw);
-                vmwrite(F_vmwrite_bitmap, hpa_of(n->vmwrite_bitmap02).raw);
+                ctl_write(v, vmread_bitmap, hpa_of(n->vmread_bitmap02).raw);
+                ctl_write(v, vmwrite_bitmap, hpa_of(n->vmwrite_bitmap02).raw);
         }
         r->controls_dirty = false;
 }
@@ -120,7 +121,7 @@ static void write_pdptes(struct vcpu *v, const struct region12 *r)
 static void write_address_spaces(struct nested *n, struct vcpu *v, const struct region12 *r)
 {
         const uint32_t proc2 = vmcs12_proc2(&r->v);
-        vmwrite(F_eptp, proc2 & PROC2_EPT ? ept02_eptp(ept02_root_for(&n->ept02, r->v.eptp)) : v->eptp01);
+        ctl_write(v, eptp, proc2 & PROC2_EPT ? ept02_eptp(ept02_root_for(&n->ept02, r->v.eptp)) : v->eptp01);
         /* SDM 3C "Cached Translations and VM Entries": without VPIDs every entry invalidates; and VPID02 is shared by
          * all VPIDs of the guest hypervisor, one after the other. */
         const uint16_t vpid = proc2 & PROC2_VPID ? r->v.vpid : 0;
@@ -153,7 +154,7 @@ static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct regio
 {
         if (r->controls_dirty)
                 write_controls(n, v, r);
-        vmwrite(F_vmcs_link, link);
+        ctl_write(v, vmcs_link, link);
         merge_bitmaps(n, v, r);
         write_address_spaces(n, v, r);
         write_unloaded_msrs(r, l1);

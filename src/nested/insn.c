@@ -9,6 +9,7 @@
 #include "nested/entry.h"
 #include "nested/operand.h"
 #include "nested/region.h"
+#include "vmx/ctl.h"
 #include "vmx/root.h"
 
 /* One instruction being emulated. */
@@ -139,9 +140,9 @@ static void set_shadowing(struct insn *i, bool on)
 {
         if (!i->n->shadowing)
                 return;
-        const uint64_t ctls = vmread(F_proc2_ctls);
-        vmwrite(F_proc2_ctls, on ? ctls | PROC2_SHADOW : ctls & ~(uint64_t)PROC2_SHADOW);
-        region12_link(i->n);
+        const uint64_t ctls = ctl_read(i->v, proc2_ctls);
+        ctl_write(i->v, proc2_ctls, on ? ctls | PROC2_SHADOW : ctls & ~(uint64_t)PROC2_SHADOW);
+        region12_link(i->n, i->v);
 }
 
 static struct insn_result vmxon(struct insn *i)
@@ -150,9 +151,7 @@ static struct insn_result vmxon(struct insn *i)
         uint64_t at;
         if (n->vmxon)
                 return vm_fail(i, VMX_ERR_VMXON_IN_ROOT);
-        const uint64_t cr0 = vmread(F_cr0_shadow) & vmread(F_cr0_mask);
-        const uint64_t seen = cr0 | (vmread(F_guest_cr0) & ~vmread(F_cr0_mask));
-        if ((seen & n->caps12.cr0_fixed0) != n->caps12.cr0_fixed0)
+        if ((ctl_guest_cr0(i->v) & n->caps12.cr0_fixed0) != n->caps12.cr0_fixed0)
                 return raise(VEC_GP, true);
         if (!read_operand(i, &at, sizeof(at)))
                 return i->fault;
@@ -186,10 +185,11 @@ static struct insn_result vmclear(struct insn *i)
         struct region12 *r = region12_find(n, L1GPA(at));
         if (r) {
                 r->v.launched = 0;
-                region12_drop(n, i->v, r);
+                if (!r->owned)
+                        region12_drop(n, i->v, r);
                 if (n->current == r) {
                         n->current = NULL;
-                        region12_link(n);
+                        region12_link(n, i->v);
                 }
         } else {
                 uint32_t *image = guest_mem_at(&i->v->mem, L1GPA(at), PAGE_SIZE);
@@ -214,7 +214,8 @@ static struct insn_result vmptrld(struct insn *i)
         if ((revision & ~(shadow_ok ? VMCS_REVISION_SHADOW : 0)) != CASCADE_VMCS12_REVISION)
                 return vm_fail(i, VMX_ERR_VMPTRLD_REVISION);
         n->current = region12_load(n, i->v, L1GPA(at));
-        region12_link(n);
+        n->current->v.revision = revision; /* the indicator may have been changed since VMCLEAR */
+        region12_link(n, i->v);
         return succeed;
 }
 
@@ -353,7 +354,7 @@ struct insn_result nested_insn(struct nested *n, struct vcpu *v, const struct ex
 {
         const uint32_t reason = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
         const bool is_vmxon = reason == EXIT_VMXON;
-        if (!n->enabled || (is_vmxon ? !(vmread(F_cr4_shadow) & CR4_VMXE) : !n->vmxon))
+        if (!n->enabled || (is_vmxon ? !(ctl_guest_cr4(v) & CR4_VMXE) : !n->vmxon))
                 return raise(VEC_UD, false);
         if (GET(vmread(F_guest_ss_ar), AR_DPL) != 0)
                 return raise(VEC_GP, true);

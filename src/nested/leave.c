@@ -6,6 +6,7 @@
 #include "hw/vmx_ops.h"
 #include "nested/entry.h"
 #include "nested/region.h"
+#include "vmx/ctl.h"
 #include "vmx/vmcs01.h"
 
 /* SDM 3C "VMX Aborts" */
@@ -50,15 +51,16 @@ static bool write_pdptes(struct vcpu *v, uint64_t cr3)
 
 /* vmcs01 is current. Bits of CR0 and CR4 that are not the guest's keep what VMX operation needs; the guest sees its
  * own in the read shadows. */
-static void write_control_registers(const struct vcpu *v, const struct l1_state_after_exit *s)
+static void write_control_registers(struct vcpu *v, const struct l1_state_after_exit *s)
 {
         vmwrite(F_guest_cr0, (s->cr0 & ~(CR0_CD | CR0_NW)) | (v->hw->cr0_fixed0 & CR0_NE));
-        vmwrite(F_cr0_shadow, s->cr0);
+        ctl_write(v, cr0_shadow, s->cr0);
         vmwrite(F_guest_cr3, s->cr3);
         vmwrite(F_guest_cr4, s->cr4 | CR4_VMXE);
-        vmwrite(F_cr4_shadow, s->cr4);
-        const uint64_t entry = vmread(F_entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
-        vmwrite(F_entry_ctls, s->efer & EFER_LMA ? entry | ENTRY_CTL_GUEST_64 : entry);
+        ctl_write(v, cr4_shadow, s->cr4);
+        ctl_sync_entry(v); /* before guest_efer changes */
+        const uint64_t entry = ctl_read(v, entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
+        ctl_write(v, entry_ctls, s->efer & EFER_LMA ? entry | ENTRY_CTL_GUEST_64 : entry);
 }
 
 static bool write_l1_state(struct vcpu *v, const struct l1_state_after_exit *s)
@@ -95,7 +97,7 @@ static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now
         region12_switch_back(n, v, r);
         n->in_l2 = false;
         if (n->tsc_offset01)
-                vmwrite(F_tsc_offset, n->tsc_offset01);
+                ctl_write(v, tsc_offset, n->tsc_offset01);
 
         struct l1_state_after_exit s;
         merge_host_to_l1(&r->v, &n->caps12, now, &s);
@@ -116,7 +118,7 @@ static void save_timer(const struct nested *n, const struct region12 *r)
 }
 
 /* vmcs02 always saves; where vmcs12 does not, its field keeps what it held at the entry. */
-static void restore_unsaved(const struct nested *n, struct region12 *r)
+static void restore_unsaved(const struct nested *n, struct region12 *r, bool lma)
 {
         if (!(r->v.exit_ctls & EXIT_CTL_SAVE_EFER))
                 vmwrite(F_guest_efer, r->v.guest_efer);
@@ -127,8 +129,7 @@ static void restore_unsaved(const struct nested *n, struct region12 *r)
                 vmwrite(F_guest_dr7, r->v.guest_dr7);
         }
         /* SDM 3C "Saving Control Registers, Debug Registers, and MSRs": LMA goes to "IA-32e mode guest". */
-        const uint32_t lma = (uint32_t)vmread(F_entry_ctls) & ENTRY_CTL_GUEST_64;
-        r->v.entry_ctls = (r->v.entry_ctls & ~ENTRY_CTL_GUEST_64) | lma;
+        r->v.entry_ctls = (r->v.entry_ctls & ~ENTRY_CTL_GUEST_64) | (lma ? ENTRY_CTL_GUEST_64 : 0);
         save_timer(n, r);
 }
 
@@ -164,7 +165,8 @@ bool nested_reflect(struct nested *n, struct vcpu *v)
         const struct l2_at_exit now = l2_now();
         if (nested_store_msrs(n, v, r->v.exit_msr_store, r->v.exit_msr_store_count))
                 return abort12(v, r, ABORT_SAVE_MSR);
-        restore_unsaved(n, r);
+        ctl_sync_entry(v); /* before guest_efer changes */
+        restore_unsaved(n, r, now.efer & EFER_LMA);
         return leave(n, v, &now);
 }
 

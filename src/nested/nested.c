@@ -3,11 +3,13 @@
 #include "base/bits.h"
 #include "base/bug.h"
 #include "base/libc.h"
+#include "hw/hypercall.h"
 #include "hw/vmx_ops.h"
 #include "nested/entry.h"
 #include "nested/region.h"
 #include "nested/route.h"
 #include "shadow-vmcs/shadow.h"
+#include "vmx/ctl.h"
 #include "vmx/ept01.h"
 
 static uint64_t *page(struct vcpu *v)
@@ -31,14 +33,15 @@ static void init_bitmaps(struct nested *n, struct vcpu *v)
         shadow_bitmaps_build(&n->caps12, n->vmread_bitmap01, n->vmwrite_bitmap01);
         bitmap_merge_prepare(&n->vmread_merge, n->vmread_bitmap01, n->vmread_bitmap02);
         bitmap_merge_prepare(&n->vmwrite_merge, n->vmwrite_bitmap01, n->vmwrite_bitmap02);
-        vmwrite(F_vmread_bitmap, hpa_of(n->vmread_bitmap01).raw);
-        vmwrite(F_vmwrite_bitmap, hpa_of(n->vmwrite_bitmap01).raw);
+        ctl_write(v, vmread_bitmap, hpa_of(n->vmread_bitmap01).raw);
+        ctl_write(v, vmwrite_bitmap, hpa_of(n->vmwrite_bitmap01).raw);
 }
 
 void nested_init(struct nested *n, struct vcpu *v, const struct nested_options *o)
 {
         memset(n, 0, sizeof(*n));
         n->enabled = o->enabled;
+        n->parent_is_cascade = o->parent_is_cascade;
         n->msr = o->msr;
         const bool vmwrite_any = v->hw->misc & MISC_VMWRITE_ANY;
         n->shadowing = o->enabled && o->use_shadowing && (v->hw->proc2.may1 & PROC2_SHADOW) && vmwrite_any;
@@ -66,8 +69,8 @@ void nested_set_tsc_offset01(struct nested *n, struct vcpu *v, uint64_t offset)
         n->tsc_offset01 = offset;
         for (struct region12 *r = n->region; r < n->region + NESTED_REGIONS; r++)
                 r->controls_dirty = true;
-        vmwrite(F_proc_ctls, vmread(F_proc_ctls) | PROC_TSC_OFFSET);
-        vmwrite(F_tsc_offset, offset + (nested_proc12(n) & PROC_TSC_OFFSET ? n->current->v.tsc_offset : 0));
+        ctl_write(v, proc_ctls, ctl_read(v, proc_ctls) | PROC_TSC_OFFSET);
+        ctl_write(v, tsc_offset, offset + (nested_proc12(n) & PROC_TSC_OFFSET ? n->current->v.tsc_offset : 0));
 }
 
 /* --- time --- */
@@ -125,12 +128,25 @@ bool nested_acks_intr(const struct nested *n)
         return n->current->v.exit_ctls & EXIT_CTL_ACK_INTR;
 }
 
-bool nested_name_level(struct nested *n, struct vcpu *v, l1gpa_t vmcs, unsigned level)
+/* At least so many VMCSs can be held that nobody owns. */
+#define REGIONS_NOT_OWNED 6
+
+bool nested_own_vmcs(struct nested *n, struct vcpu *v, l1gpa_t vmcs, uint64_t level)
 {
-        struct region12 *r = region12_find(n, vmcs);
-        if (!r || level > UINT8_MAX)
+        unsigned owned = 0;
+        for (unsigned i = 0; i < NESTED_REGIONS; i++)
+                owned += n->region[i].owned;
+        if (!n->vmxon || n->in_l2 || level > UINT8_MAX || !IS_ALIGNED(vmcs.raw, PAGE_SIZE) ||
+            !guest_mem_at(&v->mem, vmcs, PAGE_SIZE))
                 return false;
-        r->level = level;
+        struct region12 *r = region12_find(n, vmcs);
+        if ((!r || !r->owned) && owned >= NESTED_REGIONS - REGIONS_NOT_OWNED)
+                return false;
+        r = region12_load(n, v, vmcs);
+        r->owned = true;
+        r->level = (unsigned)level;
+        if (n->parent_is_cascade)
+                hypercall(HC_VMCS_OWN, r->hw.region.raw, level);
         return true;
 }
 

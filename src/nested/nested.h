@@ -26,6 +26,7 @@
 /* One VMCS of the guest hypervisor. */
 struct region12 {
         bool used;
+        bool owned;          /* by HC_VMCS_OWN: held for ever, VMCLEAR need not write it back */
         l1gpa_t at;          /* its region in the guest's memory */
         struct vmcs12 v;
         struct hw_vmcs hw;   /* our VMCS that runs it */
@@ -45,6 +46,7 @@ struct msr_access {
 struct nested {
         struct msr_access msr;
         bool enabled;              /* the guest may use VMX at all */
+        bool parent_is_cascade;    /* it takes hypercalls */
         bool shadowing;            /* by the hardware */
         bool exit_info_in_image;   /* the silicon has no VMWRITE to read-only fields: theirs is region12.v */
         bool held[VMCS_FIELD_COUNT]; /* fields that the guest is offered */
@@ -71,6 +73,7 @@ struct nested_options {
         bool enabled;
         struct msr_access msr; /* for the MSR lists of vmcs12 */
         struct nested_config offer;
+        bool parent_is_cascade;
         bool use_shadowing;
 };
 
@@ -138,8 +141,8 @@ bool nested_exit_event(struct nested *n, struct vcpu *v, bool nmi, uint32_t intr
 /* vmcs02 was refused by the processor: the guest hypervisor gets VMfailValid. */
 struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v);
 
-/* Hypercall HC_VMCS_LEVEL. */
-bool nested_name_level(struct nested *n, struct vcpu *v, l1gpa_t vmcs, unsigned level);
+/* Hypercall HC_VMCS_OWN. */
+bool nested_own_vmcs(struct nested *n, struct vcpu *v, l1gpa_t vmcs, uint64_t level);
 
 /* Primary processor-based controls that vmcs12 has on while its guest runs: not ours to switch off. */
 static inline uint32_t nested_proc12(const struct nested *n)

@@ -3,7 +3,9 @@
 #include "base/bits.h"
 #include "base/bug.h"
 #include "base/libc.h"
+#include "hw/hypercall.h"
 #include "hw/vmx_ops.h"
+#include "vmx/ctl.h"
 #include "vmx/host_state.h"
 #include "vmx/root.h"
 
@@ -134,11 +136,19 @@ static struct region12 *take_slot(struct nested *n, struct vcpu *v)
         for (struct region12 *r = n->region; r < n->region + NESTED_REGIONS; r++) {
                 if (!r->used)
                         return r;
-                if (r != n->current && (!oldest || r->last_use < oldest->last_use))
+                if (r != n->current && !r->owned && (!oldest || r->last_use < oldest->last_use))
                         oldest = r;
         }
         region12_drop(n, v, oldest);
         return oldest;
+}
+
+static void alloc_hw(struct nested *n, struct vcpu *v, struct region12 *r)
+{
+        r->hw.region = vmcs_region_alloc(v->hw, v->pool);
+        vmcs_clear(&r->hw);
+        if (n->parent_is_cascade)
+                hypercall(HC_VMCS_OWN, r->hw.region.raw, 0);
 }
 
 struct region12 *region12_load(struct nested *n, struct vcpu *v, l1gpa_t at)
@@ -152,7 +162,7 @@ struct region12 *region12_load(struct nested *n, struct vcpu *v, l1gpa_t at)
                 *r = (struct region12){ .used = true, .at = at, .hw = hw, .controls_dirty = true, .checks_due = true };
                 memcpy(&r->v, image, sizeof(r->v));
                 if (!r->hw.region.raw)
-                        r->hw.region = vmcs_region_alloc(v->hw, v->pool);
+                        alloc_hw(n, v, r);
                 region12_switch_to(n, v, r);
                 host_state_write(v);
                 push(n, r);
@@ -162,8 +172,8 @@ struct region12 *region12_load(struct nested *n, struct vcpu *v, l1gpa_t at)
         return r;
 }
 
-void region12_link(struct nested *n)
+void region12_link(struct nested *n, struct vcpu *v)
 {
         if (n->shadowing)
-                vmwrite(F_vmcs_link, n->current ? n->current->hw.region.raw : LINK_NONE);
+                ctl_write(v, vmcs_link, n->current ? n->current->hw.region.raw : LINK_NONE);
 }

@@ -27,6 +27,6 @@ uint64_t region12_read(struct nested *n, struct vcpu *v, struct region12 *r, con
 void region12_write(struct nested *n, struct vcpu *v, struct region12 *r, const struct vmcs_field_info *f, uint64_t value);
 
 /* vmcs01's link pointer follows n->current. */
-void region12_link(struct nested *n);
+void region12_link(struct nested *n, struct vcpu *v);
 
 #endif

@@ -106,7 +106,8 @@ static void build_clock(struct cpuid_table *t, const struct cpuid_config *c)
 {
         const uint32_t mhz = (uint32_t)((c->tsc_hz + 500000) / 1000000);
         /* The crystal that leaf 0x15 names is the TSC itself, ratio 1: exact, and the local APIC's timer counts it. */
-        t->basic[LEAF_TSC][0] = (struct cpuid_regs){ 1, 1, (uint32_t)c->tsc_hz, 0 };
+        if (c->tsc_hz <= UINT32_MAX) /* else unsaid: ECX has no room, and another ratio would be another timer */
+                t->basic[LEAF_TSC][0] = (struct cpuid_regs){ 1, 1, (uint32_t)c->tsc_hz, 0 };
         t->basic[LEAF_MHZ][0] = (struct cpuid_regs){ mhz, mhz, 100, 0 };
 }
 
@@ -161,8 +162,11 @@ struct cpuid_regs cpuid_answer(const struct cpuid_table *t, uint32_t leaf, uint3
         if (leaf >= CPUID_BASIC_LEAVES)
                 leaf = CPUID_BASIC_LEAVES - 1;
         if (has_subleaves(leaf)) {
+                /* SDM 2A "CPUID - CPU Identification", leaf 0BH: ECX[7:0] repeats the subleaf, EDX is always valid. */
+                if (subleaf >= CPUID_SUBLEAVES && leaf == LEAF_TOPOLOGY)
+                        return (struct cpuid_regs){ .ecx = subleaf & 0xff, .edx = t->basic[leaf][0].edx };
                 if (subleaf >= CPUID_SUBLEAVES)
-                        return (struct cpuid_regs){ .ecx = leaf == LEAF_TOPOLOGY ? subleaf & 0xff : 0 };
+                        return (struct cpuid_regs){ 0 };
         } else {
                 subleaf = 0;
         }

@@ -5,7 +5,7 @@
 #include "hw/vmx_ops.h"
 #include "run/exits.h"
 #include "run/inject.h"
-#include "vmx/controls.h"
+#include "vmx/ctl.h"
 #include "vmx/fields.h"
 #include "vmx/vmcs01.h"
 
@@ -17,12 +17,6 @@
 static uint64_t gpr(struct run *r, unsigned reg)
 {
         return reg == GPR_RSP ? vmread(F_guest_rsp) : r->v.gprs.r[reg];
-}
-
-static uint64_t cr0_seen(void)
-{
-        const uint64_t mask = vmread(F_cr0_mask);
-        return (vmread(F_cr0_shadow) & mask) | (vmread(F_guest_cr0) & ~mask);
 }
 
 /* SDM 3A "Loading PDPTE Registers": on a write to CR0 or CR4 that turns PAE paging on or changes how it works. */
@@ -48,7 +42,7 @@ static bool cr0_allowed(uint64_t value, uint64_t old, uint64_t efer, uint64_t cr
 
 static bool write_cr0(struct run *r, uint64_t value)
 {
-        const uint64_t old = cr0_seen(), cr4 = vmread(F_guest_cr4);
+        const uint64_t old = ctl_guest_cr0(&r->v), cr4 = vmread(F_guest_cr4);
         uint64_t efer = vmread(F_guest_efer);
         if (!cr0_allowed(value, old, efer, cr4))
                 return false;
@@ -57,15 +51,16 @@ static bool write_cr0(struct run *r, uint64_t value)
                 return false; /* SDM 3C "Restrictions on VMX Operation" */
         const bool lma = (value & CR0_PG) && (efer & EFER_LME);
         if ((value ^ old) & CR0_PG) {
+                ctl_sync_entry(&r->v);
                 efer = lma ? efer | EFER_LMA : efer & ~EFER_LMA;
+                const uint64_t entry = ctl_read(&r->v, entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
+                ctl_write(&r->v, entry_ctls, lma ? entry | ENTRY_CTL_GUEST_64 : entry);
                 vmwrite(F_guest_efer, efer);
-                const uint64_t entry = vmread(F_entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
-                vmwrite(F_entry_ctls, lma ? entry | ENTRY_CTL_GUEST_64 : entry);
         }
         if (((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) && !load_pdptes(r, value, cr4, efer))
                 return false;
         vmwrite(F_guest_cr0, (value & ~(CR0_CD | CR0_NW)) | (r->v.hw->cr0_fixed0 & CR0_NE));
-        vmwrite(F_cr0_shadow, value);
+        ctl_write(&r->v, cr0_shadow, value);
         return true;
 }
 
@@ -81,10 +76,10 @@ static bool write_cr4(struct run *r, uint64_t value)
                 return false;
         if ((value & CR4_PCIDE) && !(old & CR4_PCIDE) && (!(efer & EFER_LMA) || (vmread(F_guest_cr3) & BITS(11, 0))))
                 return false;
-        if (((value ^ old) & (CR4_PAE | CR4_PSE | BIT(7) | BIT(20))) && !load_pdptes(r, cr0_seen(), value, efer))
+        if (((value ^ old) & (CR4_PAE | CR4_PSE | BIT(7) | BIT(20))) && !load_pdptes(r, ctl_guest_cr0(&r->v), value, efer))
                 return false;
         vmwrite(F_guest_cr4, value | CR4_VMXE);
-        vmwrite(F_cr4_shadow, value);
+        ctl_write(&r->v, cr4_shadow, value);
         return true;
 }
 
@@ -126,10 +121,10 @@ void exit_cr_access(struct run *r, const struct exit_info *x)
                         r->v.gprs.r[reg] = pc_get_cr8(&r->pc, 0);
                 break;
         case CR_CLTS:
-                ok = write_cr0(r, cr0_seen() & ~CR0_TS);
+                ok = write_cr0(r, ctl_guest_cr0(&r->v) & ~CR0_TS);
                 break;
         case CR_LMSW:
-                ok = write_cr0(r, lmsw_value(cr0_seen(), GET(x->qualification, CRQ_LMSW_SOURCE)));
+                ok = write_cr0(r, lmsw_value(ctl_guest_cr0(&r->v), GET(x->qualification, CRQ_LMSW_SOURCE)));
                 break;
         }
         if (ok)

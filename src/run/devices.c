@@ -16,7 +16,10 @@
 
 void device_marker(struct run *r, unsigned level, uint32_t code, uint64_t value)
 {
-        trace_emit(&r->v.trace, TRACE_MARKER, level, code, value, 0);
+        if (code == MARK_GUEST)
+                trace_emit(&r->v.trace, TRACE_GUEST, level, (uint32_t)value, 0, 0);
+        else
+                trace_emit(&r->v.trace, TRACE_MARKER, level, code, value, 0);
         if (code == MARK_RESULT)
                 r->guest_result = (uint32_t)value;
         if (r->parent_is_cascade) {

@@ -5,7 +5,7 @@
 #include "hw/vmx_ops.h"
 #include "run/event_combine.h"
 #include "run/exits.h"
-#include "vmx/controls.h"
+#include "vmx/ctl.h"
 #include "vmx/cpu_local.h"
 #include "vmx/fields.h"
 
@@ -77,20 +77,27 @@ static void arm_timer(struct run *r, uint64_t now)
         nested_arm_timer(&r->nested, &r->v, ticks < TIMER_MAX ? (uint32_t)ticks : TIMER_MAX);
 }
 
-static void set_proc_window(struct run *r, uint32_t bit, bool *state, bool on)
+/* Work-around for Bochs 2.7, harmless elsewhere: a window that opens while the guest halts (STI; HLT) does not wake it
+ * there, although SDM 3C "Interrupt-Window Exiting and Virtual-Interrupt Delivery" lets it. With a window open HLT
+ * exits too, and the event is injected then. */
+#define WINDOW_WAKES_HLT PROC_HLT
+
+static void set_windows(struct run *r, bool intr, bool nmi)
 {
-        if (*state == on)
+        if (r->intr_window == intr && r->nmi_window == nmi)
                 return;
-        *state = on;
-        const uint64_t ctls = vmread(F_proc_ctls);
-        /* vmcs12 may have the window open as well. */
-        vmwrite(F_proc_ctls, on ? ctls | bit : (ctls & ~(uint64_t)bit) | (nested_proc12(&r->nested) & bit));
+        r->intr_window = intr;
+        r->nmi_window = nmi;
+        const uint32_t all = PROC_INTR_WINDOW | PROC_NMI_WINDOW | WINDOW_WAKES_HLT;
+        const uint32_t on = (intr ? PROC_INTR_WINDOW : 0) | (nmi ? PROC_NMI_WINDOW : 0) | WINDOW_WAKES_HLT;
+        /* vmcs12 may have the same controls on for itself. */
+        const uint32_t kept = nested_proc12(&r->nested) & all;
+        ctl_write(&r->v, proc_ctls, (ctl_read(&r->v, proc_ctls) & ~(uint64_t)all) | kept | (intr || nmi ? on : 0));
 }
 
 void close_windows(struct run *r)
 {
-        set_proc_window(r, PROC_INTR_WINDOW, &r->intr_window, false);
-        set_proc_window(r, PROC_NMI_WINDOW, &r->nmi_window, false);
+        set_windows(r, false, false);
 }
 
 static bool can_take_interrupt(void)
@@ -109,7 +116,7 @@ static bool can_take_nmi(void)
 static void offer_nmi(struct run *r)
 {
         if (!can_take_nmi()) {
-                set_proc_window(r, PROC_NMI_WINDOW, &r->nmi_window, true);
+                set_windows(r, r->intr_window, true);
                 return;
         }
         pc_ack_nmi(&r->pc, 0);
@@ -119,7 +126,7 @@ static void offer_nmi(struct run *r)
 static void offer_interrupt(struct run *r)
 {
         if (!can_take_interrupt()) {
-                set_proc_window(r, PROC_INTR_WINDOW, &r->intr_window, true);
+                set_windows(r, true, r->nmi_window);
                 return;
         }
         const int vector = pc_ack_vector(&r->pc, 0);
@@ -163,13 +170,11 @@ void prepare_entry(struct run *r)
         const bool nmi = pc_nmi_pending(&r->pc, 0);
         if (nmi && !to_guest_hypervisor(r, true))
                 offer_nmi(r);
-        else if (!nmi)
-                set_proc_window(r, PROC_NMI_WINDOW, &r->nmi_window, false);
 
         const bool intr = pc_pending_vector(&r->pc, 0) >= 0;
         if (intr && !to_guest_hypervisor(r, false))
                 offer_interrupt(r);
-        if (r->intr_window && pc_pending_vector(&r->pc, 0) < 0)
-                set_proc_window(r, PROC_INTR_WINDOW, &r->intr_window, false);
+        if (__builtin_expect(r->intr_window | r->nmi_window, 0))
+                set_windows(r, r->intr_window && pc_pending_vector(&r->pc, 0) >= 0, r->nmi_window && pc_nmi_pending(&r->pc, 0));
         arm_timer(r, now);
 }

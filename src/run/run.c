@@ -85,6 +85,13 @@ static void exit_window(struct run *r, const struct exit_info *x)
         close_windows(r);
 }
 
+/* Only while a window is open (run/inject.c), or for a guest's guest: the halt itself is the processor's. */
+static void exit_hlt(struct run *r, const struct exit_info *x)
+{
+        skip_instruction(r);
+        vmwrite(F_guest_activity, ACTIVITY_HLT);
+}
+
 static void exit_timer(struct run *r, const struct exit_info *x)
 {
         r->armed = 0;
@@ -188,8 +195,8 @@ static uint64_t do_hypercall(struct run *r, const uint64_t *g)
         switch ((uint32_t)g[GPR_RAX]) {
         case HC_CONSOLE:
                 return console_hypercall(r, g[GPR_RBX], g[GPR_RCX]);
-        case HC_VMCS_LEVEL:
-                return nested_name_level(&r->nested, &r->v, L1GPA(g[GPR_RBX]), (unsigned)g[GPR_RCX]) ? HC_OK : HC_BAD;
+        case HC_VMCS_OWN:
+                return nested_own_vmcs(&r->nested, &r->v, L1GPA(g[GPR_RBX]), g[GPR_RCX]) ? HC_OK : HC_BAD;
         case HC_MARKER:
                 device_marker(r, (unsigned)(g[GPR_RBX] >> 32 & 0xff), (uint32_t)(g[GPR_RBX] & 0xff), g[GPR_RCX]);
                 return HC_OK;
@@ -225,6 +232,7 @@ static exit_fn *const handlers[EXIT_REASON_COUNT] = {
         [EXIT_TASK_SWITCH] = exit_task_switch,
         [EXIT_CPUID] = exit_cpuid,
         [EXIT_GETSEC] = exit_undefined,
+        [EXIT_HLT] = exit_hlt,
         [EXIT_INVD] = exit_invd,
         [EXIT_RDPMC] = exit_refused,
         [EXIT_VMCALL] = exit_vmcall,

@@ -2,15 +2,8 @@
 #include "run/view.h"
 #include "base/x86.h"
 #include "hw/vmx_ops.h"
-#include "vmx/controls.h"
+#include "vmx/ctl.h"
 #include "vmx/fields.h"
-
-/* A control register as the guest reads it. */
-static uint64_t seen(enum vmcs_field value, enum vmcs_field mask, enum vmcs_field shadow)
-{
-        const uint64_t m = vmread(mask);
-        return (vmread(shadow) & m) | (vmread(value) & ~m);
-}
 
 static uint8_t mode_bits(const struct guest_view *g)
 {
@@ -32,9 +25,9 @@ void run_view(void *ctx, struct guest_view *out)
                 out->seg[i].ar = (uint32_t)vmread(F_guest_es_ar + 2 * i);
         }
         out->paging = (struct guest_paging){
-                .cr0 = seen(F_guest_cr0, F_cr0_mask, F_cr0_shadow),
+                .cr0 = ctl_guest_cr0(&r->v),
                 .cr3 = vmread(F_guest_cr3),
-                .cr4 = seen(F_guest_cr4, F_cr4_mask, F_cr4_shadow),
+                .cr4 = ctl_guest_cr4(&r->v),
                 .efer = vmread(F_guest_efer),
                 .rflags = vmread(F_guest_rflags),
                 .cpl = (uint8_t)GET(vmread(F_guest_ss_ar), AR_DPL),

@@ -40,21 +40,6 @@ void console_write(const struct console *c, const char *bytes, size_t n)
         }
 }
 
-bool console_may_pass(const char *bytes, size_t n, unsigned level)
-{
-        static const char status[] = "@cascade level=";
-        const size_t head = sizeof(status) - 1;
-        for (size_t i = 0; i + 1 < n; i++)
-                if (bytes[i] == '\n')
-                        return false;
-        if (n == 0 || bytes[n - 1] != '\n' || n < head || strncmp(bytes, status, head) != 0)
-                return n && bytes[n - 1] == '\n' && bytes[0] != '@';
-        unsigned told = 0;
-        for (size_t i = head; i < n && bytes[i] >= '0' && bytes[i] <= '9' && told < 1000; i++)
-                told = told * 10 + (unsigned)(bytes[i] - '0');
-        return told > level;
-}
-
 static void write_line(const struct console *c, char *line, size_t capacity, size_t used)
 {
         if (used > capacity - 2)
@@ -116,4 +101,3 @@ void console_guest_byte(const struct console *c, struct console_line *l, unsigne
         if (byte == '\n' || l->used == CONSOLE_LINE_BYTES)
                 console_guest_flush(c, l, level);
 }
-

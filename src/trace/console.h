@@ -31,7 +31,7 @@ void console_status(const struct console *c, unsigned level, const char *fmt, ..
         __attribute__((format(printf, 3, 4)));
 
 /* Whether a guest's own line may go out unchanged: one whole line, and no status line of our level or above, which
- * the launcher would take for ours. */
+ * the launcher would take for ours. [pure] */
 bool console_may_pass(const char *bytes, size_t n, unsigned level);
 
 /* One guest console being assembled into lines "L3| text". */

@@ -49,6 +49,7 @@ _Static_assert(sizeof(struct trace_chunk) == 32, "a chunk header is as large as 
 #define MARK_WORK_END     3 /* value: number of the phase */
 #define MARK_RESULT       4 /* value: exit status the guest reports for itself */
 #define MARK_POWER_OFF    5 /* set by the hypervisor above when the guest powers off */
+#define MARK_GUEST        6 /* set by a hypervisor that starts its guest; value: GUEST_*, recorded as TRACE_GUEST */
 #define MARK_USER         16 /* and above: free for experiments */
 
 /* TRACE_GUEST kinds. */

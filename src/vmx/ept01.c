@@ -2,8 +2,8 @@
 #include "vmx/ept01.h"
 #include "base/bits.h"
 #include "base/bug.h"
-#include "ept02/epte.h"
 #include "vmx/controls.h"
+#include "vmx/epte.h"
 
 struct builder {
         const struct vmx_caps *caps;
@@ -54,6 +54,7 @@ static void map_range(struct builder *b, uint64_t gpa, uint64_t hpa, uint64_t by
 uint64_t ept01_build(const struct guest_mem *mem, const struct vmx_caps *caps, struct page_pool *pool)
 {
         struct builder b = { .caps = caps, .pool = pool };
+        BUG_UNLESS(IS_ALIGNED(hpa_of(mem->ram).raw | mem->low_bytes | mem->high_bytes, PAGE_SIZE));
         b.root = table_page(&b);
         map_range(&b, 0, hpa_of(mem->ram).raw, mem->low_bytes);
         map_range(&b, SIZE_4G, hpa_of(mem->ram).raw + mem->low_bytes, mem->high_bytes);

@@ -91,7 +91,7 @@ struct vmcs_field_info vmcs_field_at(enum vmcs_field_id id);
 /* Name as in fields.def, also for the high half; "?" if the encoding names nothing. */
 const char *vmcs_field_name(uint64_t enc);
 
-/* Bytes a field holds (8 for natural width), and bits an access to it transfers. */
+/* Bytes a field holds: 8 for natural width. */
 unsigned vmcs_width_bytes(enum vmcs_width w);
 
 /* Highest index used by any encoding: IA32_VMX_VMCS_ENUM[9:1]. */

@@ -13,10 +13,30 @@
 #include "trace/trace.h"
 #include "vmx/caps.h"
 
+/* Control fields whose values are remembered beside the VMCS, see ctl.h. */
+#define CTL_FIELDS(CTL_FIELD)                                                                                \
+        CTL_FIELD(vpid) CTL_FIELD(msr_bitmap) CTL_FIELD(tsc_offset) CTL_FIELD(eptp) CTL_FIELD(vmread_bitmap)  \
+        CTL_FIELD(vmwrite_bitmap) CTL_FIELD(xss_exit_bitmap) CTL_FIELD(vmcs_link) CTL_FIELD(pin_ctls)         \
+        CTL_FIELD(proc_ctls) CTL_FIELD(proc2_ctls) CTL_FIELD(exit_ctls) CTL_FIELD(entry_ctls)                 \
+        CTL_FIELD(exception_bitmap) CTL_FIELD(pf_error_mask) CTL_FIELD(pf_error_match)                        \
+        CTL_FIELD(cr3_target_count) CTL_FIELD(cr3_target0) CTL_FIELD(cr3_target1) CTL_FIELD(cr3_target2)      \
+        CTL_FIELD(cr3_target3) CTL_FIELD(exit_msr_store_count) CTL_FIELD(exit_msr_load_count)                 \
+        CTL_FIELD(entry_msr_load_count) CTL_FIELD(ple_gap) CTL_FIELD(ple_window) CTL_FIELD(cr0_mask)          \
+        CTL_FIELD(cr0_shadow) CTL_FIELD(cr4_mask) CTL_FIELD(cr4_shadow)
+enum ctl_id {
+#define CTL_FIELD(name) CTL_##name,
+        CTL_FIELDS(CTL_FIELD)
+#undef CTL_FIELD
+        CTL_COUNT
+};
+_Static_assert(CTL_COUNT <= 64, "one bit of ctl_known each");
+
 /* A hardware VMCS region of ours. */
 struct hw_vmcs {
         hpa_t region;
         bool launched; /* since its last VMCLEAR */
+        uint64_t ctl_known;
+        uint64_t ctl[CTL_COUNT];
 };
 
 struct vcpu {

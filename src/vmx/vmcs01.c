@@ -3,6 +3,7 @@
 #include "base/bug.h"
 #include "hw/vmx_ops.h"
 #include "vmx/controls.h"
+#include "vmx/ctl.h"
 #include "vmx/fields.h"
 #include "vmx/host_state.h"
 #include "vmx/root.h"
@@ -38,30 +39,30 @@ uint32_t vmcs01_proc2_ctls(const struct vmx_caps *hw)
 static void write_controls(struct vcpu *v, bool long_mode)
 {
         const struct vmx_caps *hw = v->hw;
-        vmwrite(F_pin_ctls, allowed(hw->pin, PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER));
-        vmwrite(F_proc_ctls, vmcs01_proc_ctls(hw));
-        vmwrite(F_proc2_ctls, vmcs01_proc2_ctls(hw));
-        vmwrite(F_exit_ctls, allowed(hw->exit, EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT | EXIT_CTL_LOAD_PAT |
+        ctl_write(v, pin_ctls, allowed(hw->pin, PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER));
+        ctl_write(v, proc_ctls, vmcs01_proc_ctls(hw));
+        ctl_write(v, proc2_ctls, vmcs01_proc2_ctls(hw));
+        ctl_write(v, exit_ctls, allowed(hw->exit, EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT | EXIT_CTL_LOAD_PAT |
                                                        EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER | EXIT_CTL_SAVE_DEBUG |
                                                        EXIT_CTL_SAVE_PREEMPTION_TIMER));
-        vmwrite(F_entry_ctls, allowed(hw->entry, ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER | ENTRY_CTL_LOAD_DEBUG |
+        ctl_write(v, entry_ctls, allowed(hw->entry, ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER | ENTRY_CTL_LOAD_DEBUG |
                                                          (long_mode ? ENTRY_CTL_GUEST_64 : 0)));
-        vmwrite(F_exception_bitmap, 0);
-        vmwrite(F_pf_error_mask, 0);
-        vmwrite(F_pf_error_match, 0);
-        vmwrite(F_cr3_target_count, 0);
-        vmwrite(F_exit_msr_store_count, 0);
-        vmwrite(F_exit_msr_load_count, 0);
-        vmwrite(F_entry_msr_load_count, 0);
+        ctl_write(v, exception_bitmap, 0);
+        ctl_write(v, pf_error_mask, 0);
+        ctl_write(v, pf_error_match, 0);
+        ctl_write(v, cr3_target_count, 0);
+        ctl_write(v, exit_msr_store_count, 0);
+        ctl_write(v, exit_msr_load_count, 0);
+        ctl_write(v, entry_msr_load_count, 0);
         vmwrite(F_entry_intr_info, 0);
-        vmwrite(F_msr_bitmap, v->msr_bitmap01.raw);
-        vmwrite(F_tsc_offset, 0);
-        vmwrite(F_vmcs_link, LINK_NONE);
-        vmwrite(F_eptp, v->eptp01);
+        ctl_write(v, msr_bitmap, v->msr_bitmap01.raw);
+        ctl_write(v, tsc_offset, 0);
+        ctl_write(v, vmcs_link, LINK_NONE);
+        ctl_write(v, eptp, v->eptp01);
         if (hw->proc2.may1 & PROC2_VPID)
-                vmwrite(F_vpid, VPID01);
+                ctl_write(v, vpid, VPID01);
         if (hw->proc2.may1 & PROC2_XSAVES)
-                vmwrite(F_xss_exit_bitmap, 0);
+                ctl_write(v, xss_exit_bitmap, 0);
         vmwrite(F_guest_preemption_timer, UINT32_MAX);
 }
 
@@ -102,12 +103,12 @@ static void write_registers(struct vcpu *v, const struct guest_start *s)
         /* PE and PG are free under unrestricted guest; the other fixed bits hold. */
         const uint64_t fixed0 = v->hw->cr0_fixed0 & ~(CR0_PE | CR0_PG);
         vmwrite(F_guest_cr0, cr0 | fixed0);
-        vmwrite(F_cr0_shadow, cr0);
-        vmwrite(F_cr0_mask, CR0_MASK01);
+        ctl_write(v, cr0_shadow, cr0);
+        ctl_write(v, cr0_mask, CR0_MASK01);
         vmwrite(F_guest_cr3, s->cr3);
         vmwrite(F_guest_cr4, cr4 | v->hw->cr4_fixed0);
-        vmwrite(F_cr4_shadow, cr4);
-        vmwrite(F_cr4_mask, CR4_MASK01);
+        ctl_write(v, cr4_shadow, cr4);
+        ctl_write(v, cr4_mask, CR4_MASK01);
         vmwrite(F_guest_efer, long_mode ? EFER_LME | EFER_LMA : 0);
         vmwrite(F_guest_pat, PAT_RESET);
         vmwrite(F_guest_dr7, DR7_RESET);

@@ -50,8 +50,8 @@ def protocol_inner_exit_is_not_ours():
 
 def protocol_survives_garbage():
     outcome, _, _ = _read(bytes(range(256)) * 8, b"\n@cascade\n@cascade =\n@cascade level=x event=exit status=y\n",
-                          b"@cascade level=1 event=bench key=k value=7\n@cascade level=1 event=trace bytes=1 lost=z\n")
-    expect(outcome.bench == {"k": 7} and outcome.trace_lost == 0, f"{outcome}")
+                          b"@cascade level=1 event=result value=7\n@cascade level=1 event=trace bytes=1 lost=z\n")
+    expect(outcome.result == 7 and outcome.trace_lost == 0, f"{outcome}")
 
 
 def protocol_bounds_lines():
@@ -175,7 +175,10 @@ def bench_table():
     text = bench.table({"cascade.cpuid.ticks": 250, "cascade/cascade.cpuid.ticks": 4001})
     expect("1,225" in text and "22,027" in text, "KVM's figures")
     expect("ok" in text.splitlines()[1] and "MISSED" in text.splitlines()[2], "goals")
-    expect(bench.full_key(2, "cpuid.ticks") == "cascade/cascade.cpuid.ticks", "a key without its stack")
+    found = {}
+    for line in ("bench cpuid.ticks 212", "bench cpuid.ticks", "bench x -1", "ok   bench 1", "[ 0.1] bench a 1"):
+        bench.figure(line, found)
+    expect(found == {"cpuid.ticks": 212}, f"{found}")
 
 
 def packages_say_what_is_missing():

@@ -64,6 +64,10 @@ def linux_depth_2():
     _linux(2)
 
 
+def linux_depth_3():
+    _linux(3)
+
+
 def _arguments(d, code, *options):
     (d / "guest.elf").write_bytes(tiny_guest.elf(code))
     (d / "empty").write_bytes(b"")
@@ -205,7 +209,21 @@ def side_by_side():
             expect_readable_trace(d / "run")
 
 
-LINUX = [linux_depth_2, linux_depth_1]
+def bench_reaches_goals():
+    """The figures repeat exactly on Bochs, so a goal that is missed is a change in the code."""
+    from cascade_cli.bench import GOALS
+    with Scratch() as d:
+        done = cascade("bench", "--on", "bochs", "--quick", "--json", d / "f.json", timeout_s=RUN_S)
+        expect(done.status == 0, f"status {done.status}: {done.err_lines()}")
+        figures = json.loads((d / "f.json").read_text(encoding="utf-8"))
+        expect(all(isinstance(v, int) for v in figures.values()), "a figure is no number")
+        expect("cascade/cascade/cascade.cpuid.ticks" in figures, "no figures of depth 3")
+        expect("cascade.cpuid.trace_adds_ticks" in figures, "not said what tracing adds")
+        for key, goal in GOALS.items():
+            expect(figures.get(key, goal + 1) <= goal, f"{key} is {figures.get(key)}, the goal is {goal}")
+
+
+LINUX = [linux_depth_3, linux_depth_2, linux_depth_1, bench_reaches_goals]
 CASES = [side_by_side, disk_full_under_trace, trace_store_full, ctrl_c_keeps_trace, sigterm_keeps_trace,
          killed_launcher_leaves_nothing, timeout_keeps_trace, guest_never_ends, guest_powers_off, guest_triple_faults,
          guest_triple_faults_at_depth_2, guest_resets, guest_reports_failure]

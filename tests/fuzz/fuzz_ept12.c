@@ -8,39 +8,54 @@
 #include "ept02/combine.h"
 #include "vmx/controls.h"
 
-#define PAGES     8
+#define PAGES     4
 #define RAM_BYTES (PAGES * PAGE_SIZE)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The head of an input; the rest is a list of patches to the guest's RAM. */
+/* The head of an input lays a path of tables for the address; all zero is a path that loops through one page.
+ * The rest patches the guest's RAM. Inputs may end anywhere: what is missing is zero. */
 struct plan {
-        uint64_t eptp, at, caps;
+        uint64_t at, caps;
         uint16_t access;
-        uint8_t maxphyaddr;
-        uint8_t leaf01;
-        uint32_t zero;
+        uint8_t eptp_page, eptp_low, maxphyaddr, leaf01;
+        uint16_t zero;
+        struct {
+                uint8_t page;  /* modulo RAM */
+                uint8_t shape; /* bit 0: no permissions but those of `low`; bit 1: address and ignored bits of
+                                  `high` */
+                uint16_t low;  /* bits 11:0 */
+                uint32_t high; /* bits 63:32 */
+        } level[EPT_LEVELS];
 };
 
 struct patch {
-        uint16_t where; /* which entry of which page, modulo RAM */
-        uint8_t page;   /* what it points to, modulo RAM; or anything */
-        uint8_t shape;  /* bit 7: `flags` is the whole entry */
-        uint32_t unused;
-        uint64_t flags;
-};
+        uint16_t where; /* modulo RAM */
+        uint64_t value;
+} __attribute__((packed));
 
 static uint64_t ram[RAM_BYTES / sizeof(uint64_t)] __attribute__((aligned(4096)));
 static uint64_t before[RAM_BYTES / sizeof(uint64_t)];
 
-static void fill(const uint8_t *data, size_t size)
+static void lay_path(const struct plan *p)
 {
-        memset(ram, 0, sizeof(ram));
+        unsigned page = p->eptp_page % PAGES;
+        for (unsigned i = 0; i < EPT_LEVELS; i++) {
+                const unsigned next = p->level[i].page % PAGES;
+                uint64_t entry = (uint64_t)next << PAGE_SHIFT | (p->level[i].low & BITS(11, 0));
+                entry |= p->level[i].shape & 1 ? 0 : EPTE_RWX;
+                entry |= p->level[i].shape & 2 ? (uint64_t)p->level[i].high << 32 : 0;
+                ram[page * EPT_ENTRIES + ept_index(p->at, EPT_LEVELS - i)] = entry;
+                page = next;
+        }
+}
+
+static void apply_patches(const uint8_t *data, size_t size)
+{
         for (; size >= sizeof(struct patch); data += sizeof(struct patch), size -= sizeof(struct patch)) {
                 struct patch p;
                 memcpy(&p, data, sizeof(p));
-                const uint64_t pointer = (uint64_t)(p.page % PAGES) << PAGE_SHIFT;
-                ram[p.where % ARRAY_LEN(ram)] = p.shape & 0x80 ? p.flags : pointer | (p.flags & BITS(11, 0));
+                ram[p.where % ARRAY_LEN(ram)] = p.value;
         }
 }
 
@@ -88,20 +103,23 @@ static void check_memory(uint64_t eptp)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        struct plan p;
-        if (size < sizeof(p))
-                return 0;
-        memcpy(&p, data, sizeof(p));
-        fill(data + sizeof(p), size - sizeof(p));
+        struct plan p = { .zero = 0 };
+        const size_t head = size < sizeof(p) ? size : sizeof(p);
+        if (head)
+                memcpy(&p, data, head);
+        memset(ram, 0, sizeof(ram));
+        lay_path(&p);
+        apply_patches(data + head, size - head);
         memcpy(before, ram, sizeof(ram));
         const struct guest_mem mem = { .ram = (uint8_t *)ram, .low_bytes = RAM_BYTES };
         const struct vmx_caps caps = { .ept_vpid = p.caps, .maxphyaddr = (uint8_t)(32 + p.maxphyaddr % 21) };
+        const uint64_t eptp = (uint64_t)(p.eptp_page % PAGES) << PAGE_SHIFT | p.eptp_low;
 
-        const struct ept_walk w = ept12_walk(&mem, p.eptp, L2GPA(p.at), p.access, &caps);
+        const struct ept_walk w = ept12_walk(&mem, eptp, L2GPA(p.at), p.access, &caps);
         check_walk(&w, p.at, p.access, &caps);
         check_leaf(&w, p.access, p.leaf01);
-        check_memory(p.eptp);
-        const struct ept_walk again = ept12_walk(&mem, p.eptp, L2GPA(p.at), p.access, &caps);
+        check_memory(eptp);
+        const struct ept_walk again = ept12_walk(&mem, eptp, L2GPA(p.at), p.access, &caps);
         BUG_UNLESS(again.verdict == w.verdict && again.l1gpa.raw == w.l1gpa.raw && again.rwx == w.rwx &&
                    again.entry == w.entry && again.qualification == w.qualification);
         return 0;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/x86.h"
-#include "ept02/epte.h"
+#include "vmx/epte.h"
 #include "nested/checks.h"
 
 #define RAM_BYTES (64 * PAGE_SIZE)

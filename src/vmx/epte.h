@@ -5,8 +5,8 @@
  *   level 4        level 3            level 2            level 1
  *   EPT PML4E  ->  EPT PDPTE (1G) ->  EPT PDE (2M)  ->   EPT PTE (4K)
  *   bits 47:39     bits 38:30         bits 29:21         bits 20:12 of the guest-physical address */
-#ifndef CASCADE_EPT02_EPTE_H
-#define CASCADE_EPT02_EPTE_H
+#ifndef CASCADE_VMX_EPTE_H
+#define CASCADE_VMX_EPTE_H
 
 #include <stdbool.h>
 #include <stdint.h>
