@@ -2,6 +2,7 @@
 /* Self-test of ports and of memory-mapped devices. Device memory is accessed in the ways that compilers choose; only
  * aligned accesses, as real local APICs want them. */
 #include "apic.h"
+#include "base/addr.h"
 #include "base/libc.h"
 #include "probe.h"
 #include "traps.h"
@@ -41,7 +42,7 @@ static void strings(struct probe *p)
         check(p, count == 0 && from == bytes + STRING_BYTES, "REP OUTSB moves all bytes");
         from = bytes + STRING_BYTES - 1, count = STRING_BYTES;
         __asm__ volatile("std; rep outsb; cld" : "+S"(from), "+c"(count) : "d"(POST_PORT) : "memory");
-        check(p, count == 0 && from == bytes - 1, "REP OUTSB moves downwards");
+        check(p, count == 0 && (uint64_t)from + 1 == (uint64_t)bytes, "REP OUTSB moves downwards");
         from = bytes, count = 0;
         __asm__ volatile("rep outsb" : "+S"(from), "+c"(count) : "d"(POST_PORT) : "memory");
         check(p, count == 0 && from == bytes, "REP OUTSB with a count of 0 does nothing");

@@ -18,6 +18,7 @@
 #define PIC_MASTER      0x20
 #define PIC_SLAVE       0xa0
 #define PIC_EOI         0x20
+#define DR6_NONE        0xffff0ff0ull
 
 extern const uint8_t isr_table[], irq_table[];
 extern const struct fixup {
@@ -90,8 +91,10 @@ void host_exception(struct exception_frame *f)
         t->rflags = f->rflags;
         if (f->vector == VEC_PF)
                 t->cr2 = hw_read_cr2();
-        if (f->vector == VEC_DB)
+        if (f->vector == VEC_DB) {
                 t->dr6 = hw_read_dr6();
+                hw_write_dr6(DR6_NONE); /* the processor only ever sets bits */
+        }
         if (!t->resume) {
                 say("FAIL exception %llu, error 0x%llx, at rip 0x%llx", (unsigned long long)f->vector,
                     (unsigned long long)f->error, (unsigned long long)f->rip);

@@ -46,8 +46,10 @@ struct check_env {
 struct check_fail check_controls(const struct vmcs12 *v, const struct check_env *e);
 struct check_fail check_host(const struct vmcs12 *v, const struct check_env *e);
 
-/* Guest state. With EPT the PDPTEs of vmcs12 are checked, else those in memory at guest_cr3. */
+/* Guest state, all of it; and only the part that has to be checked at every VM entry (checks_flow.def), which is enough
+ * if nothing else of vmcs12 was written since check_guest() passed: state that an exit saved is valid. With EPT the PDPTEs of vmcs12 are checked, else those in memory at guest_cr3. */
 struct check_fail check_guest(const struct vmcs12 *v, const struct check_env *e);
+struct check_fail check_flow(const struct vmcs12 *v, const struct check_env *e);
 
 /* "CTL_PIN_RESERVED", and the heading of the SDM that asks for the check. Out of range: "?". */
 const char *check_name(enum check_id id);

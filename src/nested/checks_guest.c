@@ -28,9 +28,16 @@ bool pdptes_ok(const struct vmcs12 *v, const struct check_env *e)
 
 #define CHECK FAIL_UNLESS
 
+struct check_fail check_flow(const struct vmcs12 *v, const struct check_env *e)
+{
+        const struct vmx_caps *c = e->caps;
+#include "nested/checks_flow.def"
+        return (struct check_fail){ .id = CHK_NONE };
+}
+
 struct check_fail check_guest(const struct vmcs12 *v, const struct check_env *e)
 {
         const struct vmx_caps *c = e->caps;
 #include "nested/checks_guest.def"
-        return (struct check_fail){ .id = CHK_NONE };
+        return check_flow(v, e);
 }

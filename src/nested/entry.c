@@ -138,9 +138,12 @@ static struct check_fail run_checks(struct nested *n, struct vcpu *v, struct reg
                 f = check_controls(&r->v, &env);
         if (f.kind == CHECK_PASSED && r->checks_due)
                 f = check_host(&r->v, &env);
+        if (f.kind == CHECK_PASSED && !r->guest_due && !r->checks_due)
+                return check_flow(&r->v, &env);
         if (f.kind == CHECK_PASSED)
-                r->checks_due = false;
-        return f.kind == CHECK_PASSED ? check_guest(&r->v, &env) : f;
+                f = check_guest(&r->v, &env);
+        r->checks_due = r->guest_due = f.kind != CHECK_PASSED;
+        return f;
 }
 
 static struct l1_msrs l1_msrs_now(void)
@@ -188,7 +191,10 @@ struct insn_result nested_enter(struct nested *n, struct vcpu *v, bool launch)
         r->last_use = ++n->uses;
         n->entered_by_launch = launch;
         region12_switch_to(n, v, r);
-        region12_pull_guest(n, r);
+        if (r->guest_due || r->checks_due)
+                region12_pull_guest(n, r);
+        else
+                region12_pull_flow(n, r);
         const struct check_fail f = run_checks(n, v, r, l1.efer & EFER_LMA);
         if (f.kind == CHECK_PASSED)
                 return load_l2(n, v, r, &l1, link);

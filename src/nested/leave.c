@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* VM exits as the guest hypervisor sees them: SDM 3C chapter "VM Exits". */
 #include "base/bits.h"
+#include "base/libc.h"
 #include "base/x86.h"
 #include "hw/cpu.h"
 #include "hw/vmx_ops.h"
@@ -20,13 +21,21 @@ static bool abort12(struct vcpu *v, struct region12 *r, enum vmx_abort indicator
         return false;
 }
 
+/* A field that most exits find as they would leave it. Under another hypervisor a VMREAD is free and a VMWRITE of such
+ * a field exits. */
+static void update(enum vmcs_field field, uint64_t value)
+{
+        if (vmread(field) != value)
+                vmwrite(field, value);
+}
+
 static void write_segment(enum vmcs_field sel, const struct seg_state *s)
 {
         const unsigned i = (unsigned)(sel - F_guest_es_sel); /* 2 per register, in every group of fields */
-        vmwrite(sel, s->sel);
-        vmwrite(F_guest_es_base + i, s->base);
-        vmwrite(F_guest_es_limit + i, s->limit);
-        vmwrite(F_guest_es_ar + i, s->ar);
+        update(sel, s->sel);
+        update(F_guest_es_base + i, s->base);
+        update(F_guest_es_limit + i, s->limit);
+        update(F_guest_es_ar + i, s->ar);
 }
 
 static void write_segments(const struct l1_state_after_exit *s)
@@ -35,17 +44,17 @@ static void write_segments(const struct l1_state_after_exit *s)
                 write_segment((enum vmcs_field)(F_guest_es_sel + 2 * i), &s->seg[i]);
         write_segment(F_guest_ldtr_sel, &s->ldtr);
         write_segment(F_guest_tr_sel, &s->tr);
-        vmwrite(F_guest_gdtr_base, s->gdtr_base);
-        vmwrite(F_guest_gdtr_limit, s->gdtr_limit);
-        vmwrite(F_guest_idtr_base, s->idtr_base);
-        vmwrite(F_guest_idtr_limit, s->idtr_limit);
+        update(F_guest_gdtr_base, s->gdtr_base);
+        update(F_guest_gdtr_limit, s->gdtr_limit);
+        update(F_guest_idtr_base, s->idtr_base);
+        update(F_guest_idtr_limit, s->idtr_limit);
 }
 
 static bool write_pdptes(struct vcpu *v, uint64_t cr3)
 {
         const uint64_t *pdpte = guest_mem_at(&v->mem, L1GPA(cr3 & BITS(31, 5)), 4 * sizeof(*pdpte));
         for (unsigned i = 0; pdpte && i < 4; i++)
-                vmwrite(F_guest_pdpte0 + 2 * i, pdpte[i]);
+                update(F_guest_pdpte0 + 2 * i, pdpte[i]);
         return pdpte != NULL;
 }
 
@@ -53,10 +62,10 @@ static bool write_pdptes(struct vcpu *v, uint64_t cr3)
  * own in the read shadows. */
 static void write_control_registers(struct vcpu *v, const struct l1_state_after_exit *s)
 {
-        vmwrite(F_guest_cr0, (s->cr0 & ~(CR0_CD | CR0_NW)) | (v->hw->cr0_fixed0 & CR0_NE));
+        update(F_guest_cr0, (s->cr0 & ~(CR0_CD | CR0_NW)) | (v->hw->cr0_fixed0 & CR0_NE));
         ctl_write(v, cr0_shadow, s->cr0);
         vmwrite(F_guest_cr3, s->cr3);
-        vmwrite(F_guest_cr4, s->cr4 | CR4_VMXE);
+        update(F_guest_cr4, s->cr4 | CR4_VMXE);
         ctl_write(v, cr4_shadow, s->cr4);
         ctl_sync_entry(v); /* before guest_efer changes */
         const uint64_t entry = ctl_read(v, entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
@@ -67,13 +76,13 @@ static bool write_l1_state(struct vcpu *v, const struct l1_state_after_exit *s)
 {
         write_control_registers(v, s);
         write_segments(s);
-        vmwrite(F_guest_efer, s->efer);
-        vmwrite(F_guest_pat, s->pat);
-        vmwrite(F_guest_debugctl, s->debugctl);
-        vmwrite(F_guest_dr7, s->dr7);
-        vmwrite(F_guest_sysenter_cs, s->sysenter_cs);
-        vmwrite(F_guest_sysenter_esp, s->sysenter_esp);
-        vmwrite(F_guest_sysenter_eip, s->sysenter_eip);
+        update(F_guest_efer, s->efer);
+        update(F_guest_pat, s->pat);
+        update(F_guest_debugctl, s->debugctl);
+        update(F_guest_dr7, s->dr7);
+        update(F_guest_sysenter_cs, s->sysenter_cs);
+        update(F_guest_sysenter_esp, s->sysenter_esp);
+        update(F_guest_sysenter_eip, s->sysenter_eip);
         vmwrite(F_guest_rip, s->rip);
         vmwrite(F_guest_rsp, s->rsp);
         vmwrite(F_guest_rflags, s->rflags);
@@ -99,9 +108,12 @@ static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now
         if (n->tsc_offset01)
                 ctl_write(v, tsc_offset, n->tsc_offset01);
 
-        struct l1_state_after_exit s;
-        merge_host_to_l1(&r->v, &n->caps12, now, &s);
-        if (!write_l1_state(v, &s))
+        if (!r->host_known || memcmp(&r->host_for, now, sizeof(*now)) != 0) {
+                merge_host_to_l1(&r->v, &n->caps12, now, &r->host);
+                r->host_for = *now;
+                r->host_known = true;
+        }
+        if (!write_l1_state(v, &r->host))
                 return abort12(v, r, ABORT_PDPTE);
         if (nested_load_msrs(n, v, r->v.exit_msr_load, r->v.exit_msr_load_count))
                 return abort12(v, r, ABORT_LOAD_MSR);
@@ -121,12 +133,12 @@ static void save_timer(const struct nested *n, const struct region12 *r)
 static void restore_unsaved(const struct nested *n, struct region12 *r, bool lma)
 {
         if (!(r->v.exit_ctls & EXIT_CTL_SAVE_EFER))
-                vmwrite(F_guest_efer, r->v.guest_efer);
+                update(F_guest_efer, r->v.guest_efer);
         if (!(r->v.exit_ctls & EXIT_CTL_SAVE_PAT))
-                vmwrite(F_guest_pat, r->v.guest_pat);
+                update(F_guest_pat, r->v.guest_pat);
         if (!(r->v.exit_ctls & EXIT_CTL_SAVE_DEBUG)) {
-                vmwrite(F_guest_debugctl, r->v.guest_debugctl);
-                vmwrite(F_guest_dr7, r->v.guest_dr7);
+                update(F_guest_debugctl, r->v.guest_debugctl);
+                update(F_guest_dr7, r->v.guest_dr7);
         }
         /* SDM 3C "Saving Control Registers, Debug Registers, and MSRs": LMA goes to "IA-32e mode guest". */
         r->v.entry_ctls = (r->v.entry_ctls & ~ENTRY_CTL_GUEST_64) | (lma ? ENTRY_CTL_GUEST_64 : 0);

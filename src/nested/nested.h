@@ -32,6 +32,10 @@ struct region12 {
         struct hw_vmcs hw;   /* our VMCS that runs it */
         bool controls_dirty; /* v's control fields changed since vmcs02's were merged from them */
         bool checks_due;     /* v's control or host fields changed since they last passed their checks */
+        bool guest_due;      /* so did guest state beyond what check_flow() looks at */
+        bool host_known;     /* `host` is what v's host fields come to after an exit that found `host_for` */
+        struct l2_at_exit host_for;
+        struct l1_state_after_exit host;
         unsigned level;      /* absolute level of what it runs; 0: not told, assume one below the hypervisor */
         uint64_t last_use;
 };

@@ -55,6 +55,29 @@ void region12_pull_guest(struct nested *n, struct region12 *r)
 #undef FIELD
 }
 
+void region12_pull_flow(struct nested *n, struct region12 *r)
+{
+        r->v.guest_rip = vmread(F_guest_rip);
+        r->v.guest_rflags = vmread(F_guest_rflags);
+        r->v.guest_interruptibility = (uint32_t)vmread(F_guest_interruptibility);
+        r->v.guest_activity = (uint32_t)vmread(F_guest_activity);
+        r->v.guest_pending_dbg = vmread(F_guest_pending_dbg);
+        r->v.guest_cr0 = vmread(F_guest_cr0);
+        r->v.guest_cr3 = vmread(F_guest_cr3);
+        r->v.guest_cr4 = vmread(F_guest_cr4);
+        r->v.guest_cs_ar = (uint32_t)vmread(F_guest_cs_ar);
+        r->v.guest_ss_ar = (uint32_t)vmread(F_guest_ss_ar);
+        r->v.guest_efer = vmread(F_guest_efer);
+        r->v.guest_pat = vmread(F_guest_pat);
+        r->v.guest_debugctl = vmread(F_guest_debugctl);
+        r->v.guest_dr7 = vmread(F_guest_dr7);
+        r->v.entry_intr_info = (uint32_t)vmread(F_entry_intr_info);
+        r->v.entry_error_code = (uint32_t)vmread(F_entry_error_code);
+        r->v.entry_insn_len = (uint32_t)vmread(F_entry_insn_len);
+        if (n->held[FI_guest_preemption_timer])
+                r->v.guest_preemption_timer = (uint32_t)vmread(F_guest_preemption_timer);
+}
+
 void region12_pull_exit(struct nested *n, struct region12 *r)
 {
 #define FIELD(name, enc, width, home, shadow, needs)                                                         \
@@ -103,8 +126,11 @@ void region12_write(struct nested *n, struct vcpu *v, struct region12 *r, const 
                 vmwrite(f->enc, vmcs12_read(&r->v, &whole));
                 region12_switch_back(n, v, r);
         }
-        if (f->type == TYPE_CONTROL || f->type == TYPE_HOST)
+        if (f->type == TYPE_GUEST)
+                r->guest_due |= f->shadow != SHADOW_RW;
+        else if (f->type != TYPE_READ_ONLY && f->shadow != SHADOW_RW)
                 r->controls_dirty = r->checks_due = true;
+        r->host_known &= f->type == TYPE_GUEST;
 }
 
 struct region12 *region12_find(struct nested *n, l1gpa_t at)
@@ -159,7 +185,8 @@ struct region12 *region12_load(struct nested *n, struct vcpu *v, l1gpa_t at)
                 BUG_UNLESS(image); /* callers have checked */
                 r = take_slot(n, v);
                 const struct hw_vmcs hw = r->hw;
-                *r = (struct region12){ .used = true, .at = at, .hw = hw, .controls_dirty = true, .checks_due = true };
+                *r = (struct region12){ .used = true, .at = at, .hw = hw, .controls_dirty = true,
+                                         .checks_due = true, .guest_due = true };
                 memcpy(&r->v, image, sizeof(r->v));
                 if (!r->hw.region.raw)
                         alloc_hw(n, v, r);

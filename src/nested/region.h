@@ -15,6 +15,8 @@ void region12_drop(struct nested *n, struct vcpu *v, struct region12 *r);
 
 /* HW-home fields of the current VMCS, which is r->hw, into r->v: guest state and event injection; exit information. */
 void region12_pull_guest(struct nested *n, struct region12 *r);
+/* Only what every VM entry looks at. */
+void region12_pull_flow(struct nested *n, struct region12 *r);
 void region12_pull_exit(struct nested *n, struct region12 *r);
 
 /* Makes r->hw current, as an ordinary VMCS that can be entered; and vmcs01 current again with r->hw put away, as a

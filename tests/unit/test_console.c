@@ -8,7 +8,7 @@
 /* In memory of its exact size, so that a read behind it is seen. */
 static bool passes(const char *text, size_t n, unsigned level)
 {
-        char *exact = malloc(n ? n : 1);
+        char *exact = calloc(1, n ? n : 1);
         memcpy(exact, text, n);
         const bool may = console_may_pass(exact, n, level);
         free(exact);
