@@ -85,6 +85,7 @@ static const struct {
 } modes[] = {
         { "bench", bench_run },
         { "selftest", selftest_run },
+        { "nested", nested_run },
 };
 
 _Noreturn void boot_main(uint32_t protocol, const void *info)

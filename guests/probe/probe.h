@@ -27,6 +27,7 @@ bool check(struct probe *p, bool good, const char *fmt, ...) __attribute__((form
 
 void bench_run(struct probe *p);
 void selftest_run(struct probe *p);
+void nested_run(struct probe *p);
 
 /* Parts of the self-test, in files of their own. `tsc_hz` was measured against the PIT. */
 uint64_t selftest_clock(struct probe *p);

@@ -59,9 +59,9 @@ static void counting(const struct apic_test *t)
         irq_forget(VECTOR_TIMER, EOI_APIC);
         apic_write(APIC_DIVIDE, DIVIDE_BY_1);
         apic_write(APIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
-        const uint64_t start = hw_rdtsc(), period = 4 * t->ms;
+        const uint64_t start = hw_rdtsc(), period = 10 * t->ms;
         apic_write(APIC_INITIAL, (uint32_t)period);
-        irq_wait(VECTOR_TIMER, PERIODS, start + 10 * PERIODS * t->ms);
+        irq_wait(VECTOR_TIMER, PERIODS, start + 2 * PERIODS * period);
         const uint32_t first = apic_read(APIC_CURRENT), second = apic_read(APIC_CURRENT);
         apic_write(APIC_INITIAL, 0);
         check(t->p, trap_count(VECTOR_TIMER) == PERIODS && in_time(t, traps()->interrupt_tsc, start + PERIODS * period),

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* VM exits as the guest hypervisor sees them: SDM 3C chapter "VM Exits". */
 #include "base/bits.h"
-#include "base/libc.h"
 #include "base/x86.h"
 #include "hw/cpu.h"
 #include "hw/vmx_ops.h"
@@ -99,6 +98,11 @@ static struct l2_at_exit l2_now(void)
                                     .efer = vmread(F_guest_efer), .pat = vmread(F_guest_pat) };
 }
 
+static bool same(const struct l2_at_exit *a, const struct l2_at_exit *b)
+{
+        return a->cr0 == b->cr0 && a->cr4 == b->cr4 && a->efer == b->efer && a->pat == b->pat;
+}
+
 /* Makes vmcs01 current and loads the guest hypervisor's host state. False: VMX abort. */
 static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now)
 {
@@ -108,7 +112,7 @@ static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now
         if (n->tsc_offset01)
                 ctl_write(v, tsc_offset, n->tsc_offset01);
 
-        if (!r->host_known || memcmp(&r->host_for, now, sizeof(*now)) != 0) {
+        if (!r->host_known || !same(&r->host_for, now)) {
                 merge_host_to_l1(&r->v, &n->caps12, now, &r->host);
                 r->host_for = *now;
                 r->host_known = true;
