@@ -85,29 +85,66 @@ void l2_clear(struct l2 *l, unsigned vmcs)
         l->launched[vmcs] = false;
 }
 
-static void reset_controls(const struct l2 *l)
+void l2_forget(struct l2 *l)
+{
+        memset(l->kept, 0, sizeof(l->kept));
+}
+
+static bool *kept(struct l2 *l, uint64_t field)
+{
+        struct vmcs_field_info f;
+        BUG_UNLESS(vmcs_field_find(field, &f));
+        return &l->kept[l->current][f.id];
+}
+
+void l2_set(struct l2 *l, uint64_t field, uint64_t value)
+{
+        *kept(l, field) = false;
+        vmwrite(field, value);
+}
+
+/* Deep down a VMWRITE costs exits of every level above. */
+static void put(struct l2 *l, uint64_t field, uint64_t value)
+{
+        bool *const k = kept(l, field);
+        if (!*k)
+                vmwrite(field, value);
+        *k = true;
+}
+
+/* What a run of the snippets may leave different. */
+static void guest_has_run(struct l2 *l)
+{
+        static const enum vmcs_field changes[] = { F_guest_cr0, F_guest_cr3, F_guest_cr4, F_guest_rsp, F_guest_rflags,
+                                                   F_guest_interruptibility, F_guest_activity, F_guest_pending_dbg,
+                                                   F_guest_sysenter_eip };
+        for (unsigned i = 0; i < ARRAY_LEN(changes); i++)
+                *kept(l, changes[i]) = false;
+}
+
+static void reset_controls(struct l2 *l)
 {
         const struct vmx_caps *c = &l->caps;
-        vmwrite(F_pin_ctls, ctl_make(c->pin, 0));
-        vmwrite(F_proc_ctls, ctl_make(c->proc, PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_SECONDARY | PROC_HLT));
-        vmwrite(F_proc2_ctls, ctl_make(c->proc2, PROC2_EPT | PROC2_UNRESTRICTED));
-        vmwrite(F_exit_ctls, ctl_make(c->exit, EXIT_CTL_HOST_64 | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER |
+        put(l, F_pin_ctls, ctl_make(c->pin, 0));
+        put(l, F_proc_ctls, ctl_make(c->proc, PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_SECONDARY | PROC_HLT));
+        put(l, F_proc2_ctls, ctl_make(c->proc2, PROC2_EPT | PROC2_UNRESTRICTED));
+        put(l, F_exit_ctls, ctl_make(c->exit, EXIT_CTL_HOST_64 | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER |
                                                        EXIT_CTL_SAVE_PAT | EXIT_CTL_LOAD_PAT));
-        vmwrite(F_entry_ctls, ctl_make(c->entry, ENTRY_CTL_GUEST_64 | ENTRY_CTL_LOAD_EFER | ENTRY_CTL_LOAD_PAT));
+        put(l, F_entry_ctls, ctl_make(c->entry, ENTRY_CTL_GUEST_64 | ENTRY_CTL_LOAD_EFER | ENTRY_CTL_LOAD_PAT));
         const enum vmcs_field zero[] = { F_exception_bitmap, F_pf_error_mask, F_pf_error_match, F_cr3_target_count,
                                          F_exit_msr_store_count, F_exit_msr_load_count, F_entry_msr_load_count,
                                          F_entry_intr_info, F_entry_error_code, F_entry_insn_len, F_tsc_offset,
-                                         F_cr0_mask, F_cr4_mask, F_cr0_shadow, F_cr4_shadow };
+                                         F_cr0_mask, F_cr4_mask, F_cr0_shadow, F_cr4_shadow, F_vpid };
         for (unsigned i = 0; i < ARRAY_LEN(zero); i++)
-                vmwrite(zero[i], 0);
-        vmwrite(F_io_bitmap_a, (uint64_t)l2_io_bitmap[0]);
-        vmwrite(F_io_bitmap_b, (uint64_t)l2_io_bitmap[1]);
-        vmwrite(F_msr_bitmap, (uint64_t)l2_msr_bitmap);
-        vmwrite(F_eptp, (uint64_t)ept_pml4 | EPTP_WALK4 | EPTP_WB);
-        vmwrite(F_vmcs_link, LINK_NONE);
+                put(l, zero[i], 0);
+        put(l, F_io_bitmap_a, (uint64_t)l2_io_bitmap[0]);
+        put(l, F_io_bitmap_b, (uint64_t)l2_io_bitmap[1]);
+        put(l, F_msr_bitmap, (uint64_t)l2_msr_bitmap);
+        put(l, F_eptp, (uint64_t)ept_pml4 | EPTP_WALK4 | EPTP_WB);
+        put(l, F_vmcs_link, LINK_NONE);
 }
 
-static void reset_host(const struct table_register *gdt, const struct table_register *idt)
+static void reset_host(struct l2 *l, const struct table_register *gdt, const struct table_register *idt)
 {
         const struct {
                 enum vmcs_field field;
@@ -123,10 +160,10 @@ static void reset_host(const struct table_register *gdt, const struct table_regi
                 { F_host_rip, (uint64_t)l2_host_entry },
         };
         for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
-                vmwrite(rows[i].field, rows[i].value);
+                put(l, rows[i].field, rows[i].value);
 }
 
-static void reset_segments(void)
+static void reset_segments(struct l2 *l)
 {
         const struct {
                 uint16_t selector;
@@ -138,14 +175,14 @@ static void reset_segments(void)
                 { 0, 0, AR_UNUSABLE },             { SEL_TSS, TSS_LIMIT, AR_TSS },
         };
         for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-                vmwrite(F_guest_es_sel + 2 * i, rows[i].selector);
-                vmwrite(F_guest_es_base + 2 * i, 0);
-                vmwrite(F_guest_es_limit + 2 * i, rows[i].limit);
-                vmwrite(F_guest_es_ar + 2 * i, rows[i].ar);
+                put(l, F_guest_es_sel + 2 * i, rows[i].selector);
+                put(l, F_guest_es_base + 2 * i, 0);
+                put(l, F_guest_es_limit + 2 * i, rows[i].limit);
+                put(l, F_guest_es_ar + 2 * i, rows[i].ar);
         }
 }
 
-static void reset_guest(const struct table_register *gdt, const struct table_register *idt)
+static void reset_guest(struct l2 *l, const struct table_register *gdt, const struct table_register *idt)
 {
         const struct {
                 enum vmcs_field field;
@@ -160,7 +197,7 @@ static void reset_guest(const struct table_register *gdt, const struct table_reg
                 { F_guest_sysenter_eip, 0 }, { F_guest_efer, hw_rdmsr(MSR_EFER) }, { F_guest_pat, hw_rdmsr(MSR_PAT) },
         };
         for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
-                vmwrite(rows[i].field, rows[i].value);
+                put(l, rows[i].field, rows[i].value);
 }
 
 void l2_reset(struct l2 *l)
@@ -168,9 +205,9 @@ void l2_reset(struct l2 *l)
         struct table_register gdt, idt;
         __asm__("sgdt %0; sidt %1" : "=m"(gdt), "=m"(idt));
         reset_controls(l);
-        reset_host(&gdt, &idt);
-        reset_segments();
-        reset_guest(&gdt, &idt);
+        reset_host(l, &gdt, &idt);
+        reset_segments(l);
+        reset_guest(l, &gdt, &idt);
         memset(&l->gprs, 0, sizeof(l->gprs));
         memset(l2_io_bitmap, 0, sizeof(l2_io_bitmap));
         memset(l2_msr_bitmap, 0, sizeof(l2_msr_bitmap));
@@ -201,8 +238,10 @@ uint32_t l2_resume(struct l2 *l)
                 return l->exit.reason;
         }
         read_exit(&l->exit);
-        if (!(l->exit.reason & EXIT_REASON_ENTRY_FAIL))
+        if (!(l->exit.reason & EXIT_REASON_ENTRY_FAIL)) {
                 l->launched[l->current] = true;
+                guest_has_run(l);
+        }
         return l->exit.reason;
 }
 

@@ -5,8 +5,8 @@
  * The name: seen from the cascade above, the probe is the guest (1) and this is the guest's guest (2). On the bare
  * processor the probe is the hypervisor itself.
  *
- * Protocol: vmx_start(); l2_load() makes a VMCS current; l2_reset() writes every field that an entry looks at; a test
- * changes what it is about and calls l2_run(); l2->exit then holds what the exit left. A failed entry is an exit with
+ * Protocol: vmx_start(); l2_load() makes a VMCS current; l2_reset() puts every field right that an entry looks at; a
+ * test changes what it is about with l2_set() and calls l2_run(); l2->exit then holds what the exit left. A failed entry is an exit with
  * reason L2_VMFAIL + error. */
 #ifndef PROBE_L2_H
 #define PROBE_L2_H
@@ -42,6 +42,7 @@ struct l2 {
         struct gprs gprs;
         unsigned current; /* of the VMCSs */
         bool launched[L2_VMCSS];
+        bool kept[L2_VMCSS][VMCS_FIELD_COUNT]; /* the field is as l2_reset() leaves it: no need to write it again */
         struct l2_exit exit;
 };
 
@@ -112,6 +113,10 @@ bool vmx_start(struct l2 *l);
 void l2_load(struct l2 *l, unsigned vmcs);
 void l2_clear(struct l2 *l, unsigned vmcs);
 void l2_reset(struct l2 *l);
+/* VMWRITE of a field that the next l2_reset() has to put right again; tests write in no other way. */
+void l2_set(struct l2 *l, uint64_t field, uint64_t value);
+/* All fields of all VMCSs may hold anything. */
+void l2_forget(struct l2 *l);
 uint32_t l2_run(struct l2 *l, const void *rip);
 /* As l2_run(), but the guest goes on where it is. */
 uint32_t l2_resume(struct l2 *l);
@@ -127,12 +132,12 @@ static inline uint32_t ctl_make(struct ctl_caps c, uint32_t want)
 
 static inline void l2_proc_on(struct l2 *l, uint32_t bits)
 {
-        vmwrite(F_proc_ctls, vmread(F_proc_ctls) | bits);
+        l2_set(l, F_proc_ctls, vmread(F_proc_ctls) | bits);
 }
 
 static inline void l2_proc2_on(struct l2 *l, uint32_t bits)
 {
-        vmwrite(F_proc2_ctls, vmread(F_proc2_ctls) | bits);
+        l2_set(l, F_proc2_ctls, vmread(F_proc2_ctls) | bits);
 }
 
 /* Status of a VMX instruction as one number: 0, the error number, or L2_INVALID. */

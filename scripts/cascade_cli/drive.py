@@ -36,7 +36,8 @@ def disk_full(path):
 
 
 class Driver:
-    """`bottom` is the bottom guest's level; `on_console` gets its lines; `watch` may return an Ended to stop for."""
+    """`bottom` is the level of the guest whose console it is; `on_console` gets its lines; `watch` may return an
+    Ended to stop for."""
 
     def __init__(self, run_dir, bottom, progress, on_console=None, watch=None):
         self.outcome = protocol.Outcome()

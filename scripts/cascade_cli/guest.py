@@ -19,10 +19,14 @@ MIB = 1 << 20
 
 @dataclass
 class Guest:
+    """`kind` is what the image is told it starts; `below`: a guest hypervisor that is no cascade has a guest of its
+    own one level deeper, and the guest's memory holds both."""
     kind: str
     kernel: Path
     modules: list = field(default_factory=list)
     cmdline: str = ""
+    below: str = None
+    memory_mib: int = 0
 
 
 def _read(path, what):
@@ -112,6 +116,17 @@ def linux(progress, kernel=None, initrd=None, append=None):
     if append:
         words.append(append)
     return Guest("linux", Path(kernel).resolve(), [Path(initrd).resolve()], " ".join(words))
+
+
+def kvm(progress, append=None):
+    """Debian with its own KVM and QEMU, and in that our Linux guest."""
+    guest = linux(progress)
+    progress.phase("preparing the KVM guest")
+    with procs.locked(CACHE / "fetch.lock", progress.tick):
+        _script("make-kvm-guest", CACHE / "fetch.log", progress)
+    words = (ROOT / "guests/kvm/cmdline").read_text(encoding="ascii").split() + ([append] if append else [])
+    return Guest("linux", guest.kernel, [CACHE.resolve() / "kvm-initramfs.cpio"], " ".join(words), below="linux",
+                 memory_mib=LIMIT["KVM_GUEST_MEMORY_MIB"])
 
 
 def probe(append=None):

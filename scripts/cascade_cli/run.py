@@ -11,6 +11,7 @@ from .drive import Ended
 from .statuses import LIMIT, STATUS, Fail
 
 MIB = 1 << 20
+GUEST_PACKAGES = {"linux": ["linux"], "kvm": ["linux", "kvm"], "probe": []}
 EXIT_KEYS = ("level", "reason", "count", "ticks_mean", "ticks_p50", "ticks_p99", "l1_exits_per_exit")
 
 
@@ -28,6 +29,11 @@ class Plan:
     debug: bool = False
     on_console: object = None
 
+    @property
+    def cascades(self):
+        """How many of the hypervisors are cascades: all, or all but the guest's own."""
+        return self.depth - 1 if self.guest.below else self.depth
+
 
 @dataclass
 class Result:
@@ -42,27 +48,27 @@ class Result:
 def cmdline(plan, store_sectors):
     """One list of words for each cascade, outermost first, then the guest's own command line."""
     parts = []
-    for level in range(plan.depth):
+    for level in range(plan.cascades):
         words = []
         if level == 0:
             words += [f"trace=ata trace.sectors={store_sectors}" if plan.traced else "trace=off"]
             words += plan.silicon.WORDS
         if not plan.shadow:
             words.append("vmx.shadow=off")
-        words.append("guest=" + (plan.guest.kind if level == plan.depth - 1 else "cascade"))
+        words.append("guest=" + (plan.guest.kind if level == plan.cascades - 1 else "cascade"))
         parts.append(" ".join(words))
     return " -- ".join(parts + [plan.guest.cmdline])
 
 
 def modules(plan):
     """What L1 gets: an image for each inner cascade, then the bottom guest's files."""
-    return [paths.IMAGE] * (plan.depth - 1) + [plan.guest.kernel] + plan.guest.modules
+    return [paths.IMAGE] * (plan.cascades - 1) + [plan.guest.kernel] + plan.guest.modules
 
 
 def memory_mib(plan, files):
     """Each level keeps some memory for itself, and keeps its modules while its guest runs."""
     own = LIMIT["LEVEL_MEMORY_MIB"] + -(-container.packed_bytes(files) // MIB)
-    return plan.memory_mib + plan.depth * own
+    return plan.memory_mib + plan.cascades * own
 
 
 def make_store(plan, run_dir):
@@ -118,7 +124,7 @@ def execute(plan, run_dir, progress):
     progress.phase(f"laying out the machine ({plan.silicon.NAME})")
     argv = plan.silicon.prepare(describe(plan, run_dir, store))
     relay = trace.Relay(run_dir, store) if plan.traced else None
-    driver = drive.Driver(run_dir, plan.depth + 1, progress, plan.on_console, relay.watch if relay else None)
+    driver = drive.Driver(run_dir, plan.cascades + 1, progress, plan.on_console, relay.watch if relay else None)
     trace_complete = False
     try:
         progress.phase("starting", 1)
@@ -135,6 +141,13 @@ def execute(plan, run_dir, progress):
         clean(plan, run_dir, trace_complete)
 
 
+def planned_what(plan, level):
+    """What is to run at a level, for one that has not said so itself."""
+    if level <= plan.cascades:
+        return "cascade"
+    return plan.guest.below if level > plan.cascades + 1 else plan.guest.kind
+
+
 def as_json(plan, result):
     """The shape that `run --json` promises."""
     bottom = plan.depth + 1
@@ -142,7 +155,7 @@ def as_json(plan, result):
     levels = []
     for number in range(1, bottom + 1):
         known = result.outcome.levels.get(number)
-        what = known.what if known else (plan.guest.kind if number == bottom else "cascade")
+        what = known.what if known and known.what != "?" else planned_what(plan, number)
         levels.append({"level": number, "what": what,
                        "reached_userspace": bool(known and known.reached_userspace),
                        "powered_off": bool(known and known.powered_off)})
@@ -157,15 +170,18 @@ def prepare_plan(args, progress):
     chosen = silicon.choose(args.on)
     log_dir = paths.OUT
     log_dir.mkdir(exist_ok=True)
-    purposes = ["build", "trace", chosen.PACKAGES] + (["linux"] if args.guest == "linux" else [])
+    purposes = ["build", "trace", chosen.PACKAGES] + GUEST_PACKAGES[args.guest]
     packages.ensure(purposes, progress, log_dir / "apt.log")
     build.ensure(progress)
     if args.guest == "linux":
         bottom = guest.linux(progress, args.kernel, args.initrd, args.append)
+    elif args.guest == "kvm":
+        bottom = guest.kvm(progress, args.append)
     else:
         bottom = guest.probe(args.append)
-    return Plan(guest=bottom, depth=args.depth, silicon=chosen, memory_mib=args.memory, traced=not args.no_trace,
-                trace_mib=args.trace_mib, shadow=args.shadow == "on", timeout_s=args.timeout, debug=args.bochs_debug,
+    return Plan(guest=bottom, depth=args.depth, silicon=chosen, memory_mib=max(args.memory, bottom.memory_mib),
+                traced=not args.no_trace, trace_mib=args.trace_mib, shadow=args.shadow == "on",
+                timeout_s=args.timeout, debug=args.bochs_debug,
                 on_console=(lambda line: print(line, flush=True)) if args.console else None)
 
 
@@ -173,6 +189,8 @@ def check_early(args):
     """What can be refused before anything is installed or built."""
     if args.guest != "linux" and (args.kernel or args.initrd):
         raise Fail("USAGE", f"--kernel and --initrd are for --guest linux, not for {args.guest}")
+    if args.guest == "kvm" and args.depth < 2:
+        raise Fail("USAGE", "--guest kvm is a hypervisor itself, with its own guest below: the least depth is 2")
     least = LIMIT["GUEST_MEMORY_MIN_MIB"]
     if args.memory < least:
         raise Fail("MEMORY_TOO_SMALL", f"--memory {args.memory}: a guest needs at least {least} MiB")

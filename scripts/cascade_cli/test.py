@@ -13,7 +13,7 @@ from .statuses import STATUS, Fail
 
 WORKERS = 2
 SUITE_TIMEOUT_S = 600.0
-GROUPS = ("launcher", "input", "image", "run")
+GROUPS = ("launcher", "input", "image", "run", "probe")
 
 
 class Results:

@@ -21,6 +21,7 @@
 #include "run/run.h"
 #include "vmx/cpu_local.h"
 #include "vmx/ept01.h"
+#include "vmx/host_state.h"
 #include "vmx/root.h"
 #include "vmx/vmcs01.h"
 
@@ -242,12 +243,10 @@ static void start_vcpu(struct run *r, const struct guest_mem *mem, const struct 
                 .enabled = machine.options.nested,
                 .msr = { .ctx = r, .read = read_msr, .write = write_msr },
                 .offer = NESTED_CONFIG_ALL,
-                .parent_is_cascade = r->parent_is_cascade,
                 .use_shadowing = machine.options.shadow,
         };
         nested_init(&r->nested, v, &nested);
-        if (r->parent_is_cascade)
-                hypercall(HC_VMCS_OWN, v->vmcs01.region.raw, v->level + 1);
+        vmcs_own(v, &v->vmcs01, v->level + 1);
 }
 
 static void start_guest_view(struct run *r)
@@ -275,7 +274,7 @@ _Noreturn void boot_main(uint32_t protocol, const void *info)
         start_vmx();
 
         const struct guest_mem mem = memory_guest(&plan);
-        r->parent_is_cascade = machine.console.sink == CONSOLE_SINK_PARENT;
+        r->v.parent_is_cascade = machine.console.sink == CONSOLE_SINK_PARENT;
         r->tsc_hz = machine.options.tsc_hz ? machine.options.tsc_hz : clock_tsc_hz();
         const struct pc_config pc = { .cpus = 1, .maxphyaddr = machine.caps.maxphyaddr, .tsc_hz = r->tsc_hz,
                                       .start_tsc = hw_rdtsc(), .epoch_seconds = clock_epoch_seconds(),

@@ -63,5 +63,9 @@ bool memory_plan_make(const struct boot_info *b, uint64_t image_start, uint64_t 
 struct guest_mem memory_guest(const struct memory_plan *p)
 {
         const uint64_t low = p->guest_bytes < GUEST_LOW_MAX ? p->guest_bytes : GUEST_LOW_MAX;
-        return (struct guest_mem){ .ram = (uint8_t *)p->guest_at, .low_bytes = low, .high_bytes = p->guest_bytes - low };
+        return (struct guest_mem){
+                .ram = (uint8_t *)p->guest_at,
+                .low_bytes = low,
+                .high_bytes = p->guest_bytes - low,
+        };
 }

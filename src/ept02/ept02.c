@@ -70,7 +70,11 @@ struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12)
         clear_root(c, oldest);
         if (!oldest->table) {
                 oldest->table = pool_page(c->pool, POOL_EPT02);
-                BUG_UNLESS(oldest->table); /* EPT02_ROOTS pages are always there: the rest is bounded */
+                if (!oldest->table) {
+                        ept02_invalidate_all(c);
+                        oldest->table = pool_page(c->pool, POOL_EPT02);
+                }
+                BUG_UNLESS(oldest->table); /* EPT02_PAGES_LEAST */
         }
         oldest->eptp12 = key;
         oldest->last_use = ++c->uses;
@@ -108,10 +112,9 @@ void ept02_install(struct ept02_cache *c, struct ept02_root *r, l2gpa_t at, cons
         const unsigned level = (leaf->page_shift - PAGE_SHIFT) / 9 + 1;
         uint64_t *e = entry_at(c, r, at.raw, level);
         if (!e) {
-                for (struct ept02_root *o = c->root; o < c->root + EPT02_ROOTS; o++)
-                        clear_root(c, o);
+                ept02_invalidate_all(c);
                 e = entry_at(c, r, at.raw, level);
-                BUG_UNLESS(e); /* three pages of an empty cache */
+                BUG_UNLESS(e); /* EPT02_PAGES_LEAST */
         }
         /* A leaf in place of a table: what the table mapped goes. */
         if (*e && !is_leaf(*e, level)) {

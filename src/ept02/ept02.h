@@ -12,8 +12,9 @@
 #include "mm/pool.h"
 #include "vmx/caps.h"
 
-#define EPT02_ROOTS     8
-#define EPT02_PAGES_MAX 1024
+#define EPT02_ROOTS       8
+#define EPT02_PAGES_MAX   1024
+#define EPT02_PAGES_LEAST (EPT02_ROOTS + 3) /* what the pool must be able to give: the roots, and tables for one leaf */
 
 struct ept02_root {
         uint64_t eptp12;  /* key: address and A/D bit of the guest hypervisor's EPTP; 0: unused */
@@ -32,7 +33,8 @@ struct ept02_cache {
 
 void ept02_init(struct ept02_cache *c, struct page_pool *pool, const struct vmx_caps *hw);
 
-/* The root that stands for this EPTP12, made empty if there is none. */
+/* The root that stands for this EPTP12, made empty if there is none. When pages run short everything else of the cache
+ * is dropped first. */
 struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12);
 uint64_t ept02_eptp(const struct ept02_root *r);
 

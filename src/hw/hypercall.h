@@ -19,6 +19,7 @@ enum hypercall_number {
         HC_VMCS_OWN = 0xcade0002,   /* the region at guest-physical rbx is a VMCS and will be for ever; it runs a guest of
                                      * absolute level rcx (0: not known yet). Its data need not be in memory after VMCLEAR. */
         HC_MARKER = 0xcade0003,     /* record a marker of level rbx[39:32], code rbx[7:0], value rcx */
+        HC_VMCS_SWITCH = 0xcade0005, /* VMCLEAR of the region at rbx and VMPTRLD of the one at rcx in one exit; both owned */
         HC_HW_EXITS = 0xcade0004,   /* rax = hardware exits of L1 so far on this processor, for benchmarks */
 };
 

@@ -62,7 +62,7 @@ static inline uint64_t vmread(uint64_t field)
 static inline void vmwrite(uint64_t field, uint64_t value)
 {
         bool fail;
-        __asm__ volatile("vmwrite %[v], %[f]" : "=@ccbe"(fail) : [v] "r"(value), [f] "r"(field));
+        __asm__ volatile("vmwrite %[v], %[f]" : "=@ccbe"(fail) : [v] "rm"(value), [f] "r"(field));
         BUG_UNLESS(!fail);
 }
 

@@ -152,6 +152,12 @@ static struct l1_msrs l1_msrs_now(void)
                                  .debugctl = vmread(F_guest_debugctl), .dr7 = vmread(F_guest_dr7) };
 }
 
+static struct insn_result entry_failed(struct nested *n, struct vcpu *v, uint32_t reason, uint64_t qualification)
+{
+        const bool ok = nested_entry_failure(n, v, reason, qualification);
+        return (struct insn_result){ .outcome = ok ? INSN_EXITED : INSN_ABORTED };
+}
+
 /* vmcs02 is current and vmcs12 has passed: everything the processor needs to run the guest's guest. */
 static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct region12 *r, const struct l1_msrs *l1, uint64_t link)
 {
@@ -166,10 +172,8 @@ static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct regio
         n->timer12_rest = r->v.pin_ctls & PIN_PREEMPTION_TIMER ? r->v.guest_preemption_timer : UINT64_MAX;
         vmwrite(F_guest_preemption_timer, 0); /* all of it is `rest` until nested_arm_timer() */
         const uint64_t bad = nested_load_msrs(n, v, r->v.entry_msr_load, r->v.entry_msr_load_count);
-        if (bad) {
-                nested_entry_failure(n, v, EXIT_ENTRY_MSR_LOAD, bad);
-                return (struct insn_result){ .outcome = INSN_EXITED };
-        }
+        if (bad)
+                return entry_failed(n, v, EXIT_ENTRY_MSR_LOAD, bad);
         r->v.launched = 1;
         return (struct insn_result){ .outcome = INSN_ENTERED };
 }
@@ -206,8 +210,7 @@ struct insn_result nested_enter(struct nested *n, struct vcpu *v, bool launch)
         }
         n->in_l2 = true;
         n->timer12_rest = 0;
-        nested_entry_failure(n, v, EXIT_ENTRY_GUEST_STATE, f.code);
-        return (struct insn_result){ .outcome = INSN_EXITED };
+        return entry_failed(n, v, EXIT_ENTRY_GUEST_STATE, f.code);
 }
 
 struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v)

@@ -358,6 +358,12 @@ struct insn_result nested_insn(struct nested *n, struct vcpu *v, const struct ex
                 return raise(VEC_UD, false);
         if (GET(vmread(F_guest_ss_ar), AR_DPL) != 0)
                 return raise(VEC_GP, true);
-        struct insn i = { .n = n, .v = v, .x = x, .view_fill = view, .view_ctx = ctx };
+        struct insn i; /* not cleared: the view alone is half a kilobyte, and most instructions do not need it */
+        i.n = n;
+        i.v = v;
+        i.x = x;
+        i.view_fill = view;
+        i.view_ctx = ctx;
+        i.view_valid = false;
         return emulate[reason](&i);
 }

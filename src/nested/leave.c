@@ -20,68 +20,68 @@ static bool abort12(struct vcpu *v, struct region12 *r, enum vmx_abort indicator
         return false;
 }
 
-/* A field that most exits find as they would leave it. Under another hypervisor a VMREAD is free and a VMWRITE of such
- * a field exits. */
-static void update(enum vmcs_field field, uint64_t value)
+/* A field that most exits find as they would leave it. Under another cascade VMREAD is free and VMWRITE of such a field
+ * exits; on the processor itself a look costs as much as the write. */
+static inline __attribute__((always_inline)) void update(bool look, enum vmcs_field field, uint64_t value)
 {
-        if (vmread(field) != value)
+        if (!look || vmread(field) != value)
                 vmwrite(field, value);
 }
 
-static void write_segment(enum vmcs_field sel, const struct seg_state *s)
+static inline __attribute__((always_inline)) void write_segment(bool look, enum vmcs_field sel, const struct seg_state *s)
 {
         const unsigned i = (unsigned)(sel - F_guest_es_sel); /* 2 per register, in every group of fields */
-        update(sel, s->sel);
-        update(F_guest_es_base + i, s->base);
-        update(F_guest_es_limit + i, s->limit);
-        update(F_guest_es_ar + i, s->ar);
+        update(look, sel, s->sel);
+        update(look, F_guest_es_base + i, s->base);
+        update(look, F_guest_es_limit + i, s->limit);
+        update(look, F_guest_es_ar + i, s->ar);
 }
 
-static void write_segments(const struct l1_state_after_exit *s)
+static inline __attribute__((always_inline)) void write_segments(bool look, const struct l1_state_after_exit *s)
 {
         for (unsigned i = 0; i < NR_SEG_REGS; i++)
-                write_segment((enum vmcs_field)(F_guest_es_sel + 2 * i), &s->seg[i]);
-        write_segment(F_guest_ldtr_sel, &s->ldtr);
-        write_segment(F_guest_tr_sel, &s->tr);
-        update(F_guest_gdtr_base, s->gdtr_base);
-        update(F_guest_gdtr_limit, s->gdtr_limit);
-        update(F_guest_idtr_base, s->idtr_base);
-        update(F_guest_idtr_limit, s->idtr_limit);
+                write_segment(look, (enum vmcs_field)(F_guest_es_sel + 2 * i), &s->seg[i]);
+        write_segment(look, F_guest_ldtr_sel, &s->ldtr);
+        write_segment(look, F_guest_tr_sel, &s->tr);
+        update(look, F_guest_gdtr_base, s->gdtr_base);
+        update(look, F_guest_gdtr_limit, s->gdtr_limit);
+        update(look, F_guest_idtr_base, s->idtr_base);
+        update(look, F_guest_idtr_limit, s->idtr_limit);
 }
 
-static bool write_pdptes(struct vcpu *v, uint64_t cr3)
+static bool write_pdptes(bool look, struct vcpu *v, uint64_t cr3)
 {
         const uint64_t *pdpte = guest_mem_at(&v->mem, L1GPA(cr3 & BITS(31, 5)), 4 * sizeof(*pdpte));
         for (unsigned i = 0; pdpte && i < 4; i++)
-                update(F_guest_pdpte0 + 2 * i, pdpte[i]);
+                update(look, F_guest_pdpte0 + 2 * i, pdpte[i]);
         return pdpte != NULL;
 }
 
 /* vmcs01 is current. Bits of CR0 and CR4 that are not the guest's keep what VMX operation needs; the guest sees its
  * own in the read shadows. */
-static void write_control_registers(struct vcpu *v, const struct l1_state_after_exit *s)
+static inline __attribute__((always_inline)) void write_control_registers(bool look, struct vcpu *v, const struct l1_state_after_exit *s)
 {
-        update(F_guest_cr0, (s->cr0 & ~(CR0_CD | CR0_NW)) | (v->hw->cr0_fixed0 & CR0_NE));
+        update(look, F_guest_cr0, (s->cr0 & ~(CR0_CD | CR0_NW)) | (v->hw->cr0_fixed0 & CR0_NE));
         ctl_write(v, cr0_shadow, s->cr0);
         vmwrite(F_guest_cr3, s->cr3);
-        update(F_guest_cr4, s->cr4 | CR4_VMXE);
+        update(look, F_guest_cr4, s->cr4 | CR4_VMXE);
         ctl_write(v, cr4_shadow, s->cr4);
         ctl_sync_entry(v); /* before guest_efer changes */
         const uint64_t entry = ctl_read(v, entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
         ctl_write(v, entry_ctls, s->efer & EFER_LMA ? entry | ENTRY_CTL_GUEST_64 : entry);
 }
 
-static bool write_l1_state(struct vcpu *v, const struct l1_state_after_exit *s)
+static inline __attribute__((always_inline)) bool write_l1_state(bool look, struct vcpu *v, const struct l1_state_after_exit *s)
 {
-        write_control_registers(v, s);
-        write_segments(s);
-        update(F_guest_efer, s->efer);
-        update(F_guest_pat, s->pat);
-        update(F_guest_debugctl, s->debugctl);
-        update(F_guest_dr7, s->dr7);
-        update(F_guest_sysenter_cs, s->sysenter_cs);
-        update(F_guest_sysenter_esp, s->sysenter_esp);
-        update(F_guest_sysenter_eip, s->sysenter_eip);
+        write_control_registers(look, v, s);
+        write_segments(look, s);
+        update(look, F_guest_efer, s->efer);
+        update(look, F_guest_pat, s->pat);
+        update(look, F_guest_debugctl, s->debugctl);
+        update(look, F_guest_dr7, s->dr7);
+        update(look, F_guest_sysenter_cs, s->sysenter_cs);
+        update(look, F_guest_sysenter_esp, s->sysenter_esp);
+        update(look, F_guest_sysenter_eip, s->sysenter_eip);
         vmwrite(F_guest_rip, s->rip);
         vmwrite(F_guest_rsp, s->rsp);
         vmwrite(F_guest_rflags, s->rflags);
@@ -89,7 +89,7 @@ static bool write_l1_state(struct vcpu *v, const struct l1_state_after_exit *s)
         vmwrite(F_guest_activity, s->activity);
         vmwrite(F_guest_pending_dbg, s->pending_dbg);
         vmwrite(F_entry_intr_info, 0);
-        return !s->load_pdptes || write_pdptes(v, s->cr3);
+        return !s->load_pdptes || write_pdptes(look, v, s->cr3);
 }
 
 static struct l2_at_exit l2_now(void)
@@ -117,7 +117,7 @@ static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now
                 r->host_for = *now;
                 r->host_known = true;
         }
-        if (!write_l1_state(v, &r->host))
+        if (!(v->parent_is_cascade ? write_l1_state(true, v, &r->host) : write_l1_state(false, v, &r->host)))
                 return abort12(v, r, ABORT_PDPTE);
         if (nested_load_msrs(n, v, r->v.exit_msr_load, r->v.exit_msr_load_count))
                 return abort12(v, r, ABORT_LOAD_MSR);
@@ -134,15 +134,16 @@ static void save_timer(const struct nested *n, const struct region12 *r)
 }
 
 /* vmcs02 always saves; where vmcs12 does not, its field keeps what it held at the entry. */
-static void restore_unsaved(const struct nested *n, struct region12 *r, bool lma)
+static void restore_unsaved(const struct nested *n, const struct vcpu *v, struct region12 *r, bool lma)
 {
+        const bool look = v->parent_is_cascade;
         if (!(r->v.exit_ctls & EXIT_CTL_SAVE_EFER))
-                update(F_guest_efer, r->v.guest_efer);
+                update(look, F_guest_efer, r->v.guest_efer);
         if (!(r->v.exit_ctls & EXIT_CTL_SAVE_PAT))
-                update(F_guest_pat, r->v.guest_pat);
+                update(look, F_guest_pat, r->v.guest_pat);
         if (!(r->v.exit_ctls & EXIT_CTL_SAVE_DEBUG)) {
-                update(F_guest_debugctl, r->v.guest_debugctl);
-                update(F_guest_dr7, r->v.guest_dr7);
+                update(look, F_guest_debugctl, r->v.guest_debugctl);
+                update(look, F_guest_dr7, r->v.guest_dr7);
         }
         /* SDM 3C "Saving Control Registers, Debug Registers, and MSRs": LMA goes to "IA-32e mode guest". */
         r->v.entry_ctls = (r->v.entry_ctls & ~ENTRY_CTL_GUEST_64) | (lma ? ENTRY_CTL_GUEST_64 : 0);
@@ -182,7 +183,7 @@ bool nested_reflect(struct nested *n, struct vcpu *v)
         if (nested_store_msrs(n, v, r->v.exit_msr_store, r->v.exit_msr_store_count))
                 return abort12(v, r, ABORT_SAVE_MSR);
         ctl_sync_entry(v); /* before guest_efer changes */
-        restore_unsaved(n, r, now.efer & EFER_LMA);
+        restore_unsaved(n, v, r, now.efer & EFER_LMA);
         return leave(n, v, &now);
 }
 

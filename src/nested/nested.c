@@ -3,7 +3,6 @@
 #include "base/bits.h"
 #include "base/bug.h"
 #include "base/libc.h"
-#include "hw/hypercall.h"
 #include "hw/vmx_ops.h"
 #include "nested/entry.h"
 #include "nested/region.h"
@@ -11,6 +10,7 @@
 #include "shadow-vmcs/shadow.h"
 #include "vmx/ctl.h"
 #include "vmx/ept01.h"
+#include "vmx/host_state.h"
 
 static uint64_t *page(struct vcpu *v)
 {
@@ -41,7 +41,6 @@ void nested_init(struct nested *n, struct vcpu *v, const struct nested_options *
 {
         memset(n, 0, sizeof(*n));
         n->enabled = o->enabled;
-        n->parent_is_cascade = o->parent_is_cascade;
         n->msr = o->msr;
         const bool vmwrite_any = v->hw->misc & MISC_VMWRITE_ANY;
         n->shadowing = o->enabled && o->use_shadowing && (v->hw->proc2.may1 & PROC2_SHADOW) && vmwrite_any;
@@ -145,8 +144,32 @@ bool nested_own_vmcs(struct nested *n, struct vcpu *v, l1gpa_t vmcs, uint64_t le
         r = region12_load(n, v, vmcs);
         r->owned = true;
         r->level = (unsigned)level;
-        if (n->parent_is_cascade)
-                hypercall(HC_VMCS_OWN, r->hw.region.raw, level);
+        vmcs_own(v, &r->hw, r->level);
+        return true;
+}
+
+/* A VMCS of the guest that is held for ever. */
+static struct region12 *owned_at(struct nested *n, l1gpa_t at)
+{
+        struct region12 *r = region12_find(n, at);
+        return r && r->owned ? r : NULL;
+}
+
+bool nested_switch_vmcs(struct nested *n, struct vcpu *v, l1gpa_t clear, l1gpa_t load)
+{
+        struct region12 *c = owned_at(n, clear), *l = owned_at(n, load);
+        if (!n->vmxon || n->in_l2 || !c || !l)
+                return false;
+        const uint32_t *revision = guest_mem_at(&v->mem, load, PAGE_SIZE);
+        BUG_UNLESS(revision); /* RAM does not go away */
+        const uint32_t word = __atomic_load_n(revision, __ATOMIC_RELAXED);
+        if ((word & ~VMCS_REVISION_SHADOW) != CASCADE_VMCS12_REVISION)
+                return false;
+        c->v.launched = 0;
+        l->v.revision = word;
+        l->last_use = ++n->uses;
+        n->current = l;
+        region12_link(n, v);
         return true;
 }
 

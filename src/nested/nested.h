@@ -50,7 +50,6 @@ struct msr_access {
 struct nested {
         struct msr_access msr;
         bool enabled;              /* the guest may use VMX at all */
-        bool parent_is_cascade;    /* it takes hypercalls */
         bool shadowing;            /* by the hardware */
         bool exit_info_in_image;   /* the silicon has no VMWRITE to read-only fields: theirs is region12.v */
         bool held[VMCS_FIELD_COUNT]; /* fields that the guest is offered */
@@ -77,7 +76,6 @@ struct nested_options {
         bool enabled;
         struct msr_access msr; /* for the MSR lists of vmcs12 */
         struct nested_config offer;
-        bool parent_is_cascade;
         bool use_shadowing;
 };
 
@@ -94,6 +92,7 @@ enum insn_outcome {
         INSN_FAULT,        /* `fault` is due */
         INSN_ENTERED,      /* the guest's guest is to be entered: current VMCS is vmcs02 */
         INSN_EXITED,       /* VM entry failed as an exit: the guest continues at its host RIP */
+        INSN_ABORTED,      /* and that exit ended in a VMX abort: the guest is shut down */
 };
 
 struct insn_result {
@@ -145,6 +144,8 @@ bool nested_exit_event(struct nested *n, struct vcpu *v, bool nmi, uint32_t intr
 /* vmcs02 was refused by the processor: the guest hypervisor gets VMfailValid. */
 struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v);
 
+/* Hypercall HC_VMCS_SWITCH. */
+bool nested_switch_vmcs(struct nested *n, struct vcpu *v, l1gpa_t clear, l1gpa_t load);
 /* Hypercall HC_VMCS_OWN. */
 bool nested_own_vmcs(struct nested *n, struct vcpu *v, l1gpa_t vmcs, uint64_t level);
 

@@ -3,7 +3,6 @@
 #include "base/bits.h"
 #include "base/bug.h"
 #include "base/libc.h"
-#include "hw/hypercall.h"
 #include "hw/vmx_ops.h"
 #include "vmx/ctl.h"
 #include "vmx/host_state.h"
@@ -15,29 +14,20 @@
  * guest's to write (SDM 3C "Format of the VMCS Region"). */
 #define IMAGE_SKIP offsetof(struct vmcs12, abort)
 
-/* The processor's revision in our region, with or without the shadow-VMCS indicator. Only while it is clear. */
-static void set_indicator(struct vcpu *v, struct region12 *r, bool shadow)
-{
-        uint32_t *revision = ptr_of(r->hw.region);
-        *revision = (uint32_t)GET(v->hw->basic, BASIC_REVISION) | (shadow ? VMCS_REVISION_SHADOW : 0);
-}
-
 void region12_switch_to(struct nested *n, struct vcpu *v, struct region12 *r)
 {
-        if (n->shadowing) {
-                vmcs_clear(&r->hw);
-                set_indicator(v, r, false);
-        }
-        vmcs_make_current(v, &r->hw);
+        if (n->shadowing)
+                vmcs_switch(v, &r->hw, false, &r->hw);
+        else
+                vmcs_make_current(v, &r->hw);
 }
 
 void region12_switch_back(struct nested *n, struct vcpu *v, struct region12 *r)
 {
-        if (n->shadowing) {
-                vmcs_clear(&r->hw);
-                set_indicator(v, r, true);
-        }
-        vmcs_make_current(v, &v->vmcs01);
+        if (n->shadowing)
+                vmcs_switch(v, &r->hw, true, &v->vmcs01);
+        else
+                vmcs_make_current(v, &v->vmcs01);
 }
 
 /* Fields of home HW that the guest is offered, one statement each: straight code, as this runs at every entry of the
@@ -169,12 +159,11 @@ static struct region12 *take_slot(struct nested *n, struct vcpu *v)
         return oldest;
 }
 
-static void alloc_hw(struct nested *n, struct vcpu *v, struct region12 *r)
+static void alloc_hw(struct vcpu *v, struct region12 *r)
 {
         r->hw.region = vmcs_region_alloc(v->hw, v->pool);
         vmcs_clear(&r->hw);
-        if (n->parent_is_cascade)
-                hypercall(HC_VMCS_OWN, r->hw.region.raw, 0);
+        vmcs_own(v, &r->hw, 0);
 }
 
 struct region12 *region12_load(struct nested *n, struct vcpu *v, l1gpa_t at)
@@ -189,7 +178,7 @@ struct region12 *region12_load(struct nested *n, struct vcpu *v, l1gpa_t at)
                                          .checks_due = true, .guest_due = true };
                 memcpy(&r->v, image, sizeof(r->v));
                 if (!r->hw.region.raw)
-                        alloc_hw(n, v, r);
+                        alloc_hw(v, r);
                 region12_switch_to(n, v, r);
                 host_state_write(v);
                 push(n, r);

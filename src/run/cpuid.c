@@ -138,11 +138,10 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_fn *
         if (max_basic >= LEAF_XSAVE)
                 cpuid_refresh_xsave(t, c, silicon);
 
-        t->max_ext = EXT_BASE + CPUID_EXT_LEAVES - 1;
         const uint32_t silicon_max_ext = silicon(EXT_BASE, 0).eax;
         for (uint32_t i = 0; i < CPUID_EXT_LEAVES && EXT_BASE + i <= silicon_max_ext; i++)
                 t->ext[i] = silicon(EXT_BASE + i, 0);
-        t->ext[0].eax = t->max_ext;
+        t->ext[0].eax = EXT_BASE + CPUID_EXT_LEAVES - 1;
         t->ext[1].edx &= (uint32_t)~(c->rdtscp ? 0 : E1_EDX_RDTSCP);
         t->ext[1].ecx &= (uint32_t)~E1_ECX_SVM;
         t->ext[7].edx |= (uint32_t)E7_EDX_INVARIANT_TSC;

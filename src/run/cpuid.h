@@ -20,7 +20,6 @@ struct cpuid_table {
         struct cpuid_regs basic[CPUID_BASIC_LEAVES][CPUID_SUBLEAVES];
         struct cpuid_regs ext[CPUID_EXT_LEAVES];
         struct cpuid_regs hyper[CPUID_HYPER_LEAVES];
-        uint32_t max_ext;
 };
 
 struct cpuid_config {

@@ -22,7 +22,7 @@ void device_marker(struct run *r, unsigned level, uint32_t code, uint64_t value)
                 trace_emit(&r->v.trace, TRACE_MARKER, level, code, value, 0);
         if (code == MARK_RESULT)
                 r->guest_result = (uint32_t)value;
-        if (r->parent_is_cascade) {
+        if (r->v.parent_is_cascade) {
                 hypercall(HC_MARKER, (uint64_t)level << 32 | code, value);
                 return;
         }
@@ -33,6 +33,15 @@ void device_marker(struct run *r, unsigned level, uint32_t code, uint64_t value)
                 console_status(c, level, "event=result value=%llu", (unsigned long long)value);
         else if (code == MARK_POWER_OFF)
                 console_status(c, level, "event=poweroff");
+}
+
+/* A guest hypervisor that is no cascade speaks for its own guest, whose OUT it took itself. */
+static void guest_marker(struct run *r, uint64_t value)
+{
+        const uint32_t code = (uint32_t)GET(value, MARKER_CODE);
+        const unsigned deeper = code & MARK_OF_MY_GUEST ? 1 : 0;
+
+        device_marker(r, r->v.level + 1 + deeper, code & ~(uint32_t)MARK_OF_MY_GUEST, GET(value, MARKER_VALUE));
 }
 
 void device_act(struct run *r, const struct pc_verdict *v)
@@ -55,7 +64,7 @@ void device_act(struct run *r, const struct pc_verdict *v)
         case PC_DEBUG_EXIT:
                 run_end(r, (enum exit_status)(v->value & 0xff), "the guest ended itself through the debug-exit port");
         case PC_MARKER:
-                device_marker(r, guest, (uint32_t)GET(v->value, MARKER_CODE), GET(v->value, MARKER_VALUE));
+                guest_marker(r, v->value);
                 break;
         case PC_IPI:
                 /* INIT or SIPI: there is no other processor, and the only one is running. */

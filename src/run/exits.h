@@ -3,7 +3,10 @@
 #ifndef CASCADE_RUN_EXITS_H
 #define CASCADE_RUN_EXITS_H
 
+#include "base/x86.h"
+#include "hw/vmx_ops.h"
 #include "run/run.h"
+#include "vmx/controls.h"
 
 typedef void exit_fn(struct run *r, const struct exit_info *x);
 
@@ -11,8 +14,21 @@ exit_fn exit_cpuid, exit_cr_access, exit_io, exit_rdmsr, exit_wrmsr, exit_xsetbv
 
 /* Steps over the instruction that exited: RIP, and the blocking by STI or MOV SS that ends with it (SDM 3A
  * "Masking Exceptions and Interrupts When Switching Stacks"); a single-step trap becomes pending. */
-void skip_instruction(struct run *r);
-/* The same for an instruction whose length the exit does not tell. */
-void skip_bytes(struct run *r, uint64_t bytes);
+static inline __attribute__((always_inline)) void skip_bytes(struct run *r, uint64_t bytes)
+{
+        vmwrite(F_guest_rip, vmread(F_guest_rip) + bytes);
+        const uint64_t blocked = vmread(F_guest_interruptibility);
+        if (__builtin_expect(blocked & (INTRBLK_STI | INTRBLK_MOV_SS), 0))
+                vmwrite(F_guest_interruptibility, blocked & ~(uint64_t)(INTRBLK_STI | INTRBLK_MOV_SS));
+        /* SDM 3B "Single-Stepping": the trap after the instruction that was emulated. */
+        if (__builtin_expect(vmread(F_guest_rflags) & RFLAGS_TF, 0))
+                vmwrite(F_guest_pending_dbg, vmread(F_guest_pending_dbg) | PENDING_DBG_BS);
+}
+
+/* By the length that the exit tells. */
+static inline __attribute__((always_inline)) void skip_instruction(struct run *r)
+{
+        skip_bytes(r, vmread(F_exit_insn_len));
+}
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "run/inject.h"
 #include "base/bits.h"
-#include "hw/cpu.h"
 #include "hw/vmx_ops.h"
 #include "run/event_combine.h"
 #include "run/exits.h"
@@ -161,9 +160,8 @@ static bool to_guest_hypervisor(struct run *r, bool nmi)
         return true;
 }
 
-void prepare_entry(struct run *r)
+void catch_up(struct run *r, uint64_t now)
 {
-        const uint64_t now = hw_rdtsc();
         if (now >= pc_next_event(&r->pc))
                 pc_advance(&r->pc, now);
 

@@ -15,22 +15,6 @@
 #include "vmx/cpu_local.h"
 #include "vmx/fields.h"
 
-void skip_bytes(struct run *r, uint64_t bytes)
-{
-        vmwrite(F_guest_rip, vmread(F_guest_rip) + bytes);
-        const uint64_t blocked = vmread(F_guest_interruptibility);
-        if (__builtin_expect(blocked & (INTRBLK_STI | INTRBLK_MOV_SS), 0))
-                vmwrite(F_guest_interruptibility, blocked & ~(uint64_t)(INTRBLK_STI | INTRBLK_MOV_SS));
-        /* SDM 3B "Single-Stepping": the trap after the instruction that was emulated. */
-        if (__builtin_expect(vmread(F_guest_rflags) & RFLAGS_TF, 0))
-                vmwrite(F_guest_pending_dbg, vmread(F_guest_pending_dbg) | PENDING_DBG_BS);
-}
-
-void skip_instruction(struct run *r)
-{
-        skip_bytes(r, vmread(F_exit_insn_len));
-}
-
 /* --- exits that need little --- */
 
 void exit_cpuid(struct run *r, const struct exit_info *x)
@@ -168,6 +152,8 @@ static void finish_insn(struct run *r, const struct insn_result *res)
         case INSN_EXITED:
                 r->armed = 0;
                 break;
+        case INSN_ABORTED:
+                run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
         }
 }
 
@@ -197,11 +183,13 @@ static uint64_t do_hypercall(struct run *r, const uint64_t *g)
                 return console_hypercall(r, g[GPR_RBX], g[GPR_RCX]);
         case HC_VMCS_OWN:
                 return nested_own_vmcs(&r->nested, &r->v, L1GPA(g[GPR_RBX]), g[GPR_RCX]) ? HC_OK : HC_BAD;
+        case HC_VMCS_SWITCH:
+                return nested_switch_vmcs(&r->nested, &r->v, L1GPA(g[GPR_RBX]), L1GPA(g[GPR_RCX])) ? HC_OK : HC_BAD;
         case HC_MARKER:
                 device_marker(r, (unsigned)(g[GPR_RBX] >> 32 & 0xff), (uint32_t)(g[GPR_RBX] & 0xff), g[GPR_RCX]);
                 return HC_OK;
         case HC_HW_EXITS:
-                return r->parent_is_cascade ? hypercall(HC_HW_EXITS, 0, 0) : r->v.hw_exits;
+                return r->v.parent_is_cascade ? hypercall(HC_HW_EXITS, 0, 0) : r->v.hw_exits;
         default:
                 return HC_UNKNOWN;
         }
@@ -353,16 +341,27 @@ static void handle_l1(struct run *r, uint32_t reason)
                 reinject_interrupted_event(r);
 }
 
-static uint64_t how_to_enter(struct run *r)
+static __attribute__((noinline)) void trace_entry(struct run *r)
 {
-        const enum entry_insn how = r->v.current->launched ? ENTER_RESUME : ENTER_LAUNCH;
-        r->v.current->launched = true;
-        if (r->v.trace.buffer) {
-                if (trace_wants_drain(&r->v.trace))
-                        store_drain(&r->store, &r->v.trace);
-                trace_emit(&r->v.trace, TRACE_VM_ENTRY, run_level(r), (uint32_t)vmread(F_entry_intr_info), vmread(F_guest_rip), 0);
-        }
-        return how;
+        if (trace_wants_drain(&r->v.trace))
+                store_drain(&r->store, &r->v.trace);
+        trace_emit(&r->v.trace, TRACE_VM_ENTRY, run_level(r), (uint32_t)vmread(F_entry_intr_info), vmread(F_guest_rip), 0);
+}
+
+static inline uint64_t how_to_enter(struct run *r)
+{
+        struct hw_vmcs *const vmcs = r->v.current;
+        if (__builtin_expect(r->v.trace.buffer != NULL, 0))
+                trace_entry(r);
+        if (__builtin_expect(vmcs->launched, 1))
+                return ENTER_RESUME;
+        vmcs->launched = true;
+        return ENTER_LAUNCH;
+}
+
+static __attribute__((noinline)) void trace_exit(struct run *r, uint32_t reason)
+{
+        trace_emit(&r->v.trace, TRACE_VM_EXIT, run_level(r), reason, vmread(F_guest_rip), vmread(F_exit_qualification));
 }
 
 uint64_t run_exit(struct vcpu *v)
@@ -370,8 +369,8 @@ uint64_t run_exit(struct vcpu *v)
         struct run *r = run_of(v);
         const uint32_t reason = (uint32_t)vmread(F_exit_reason);
         v->hw_exits++;
-        if (v->trace.buffer)
-                trace_emit(&v->trace, TRACE_VM_EXIT, run_level(r), reason, vmread(F_guest_rip), vmread(F_exit_qualification));
+        if (__builtin_expect(v->trace.buffer != NULL, 0))
+                trace_exit(r, reason);
         if (r->nested.in_l2)
                 handle_l2(r, reason);
         else if (reason == EXIT_CPUID)

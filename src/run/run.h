@@ -41,13 +41,11 @@ struct run {
         struct console_line uart[PC_UARTS];
         struct console_line debug_line;
         uint64_t tsc_hz;
-        bool parent_is_cascade;
         uint64_t armed;       /* TSC that the preemption timer of the current VMCS was last set for */
         uint64_t tsc_offset;  /* of vmcs01: what the guest made of its TSC */
         bool intr_window;     /* PROC_INTR_WINDOW is set in the current VMCS, by us */
         bool nmi_window;
         uint32_t guest_result; /* MARK_RESULT of the bottom guest, as far as it passed here */
-        uint64_t nmi_seen;    /* of cpu_local()->nmi_taken */
 };
 
 /* Ends the machine (boot/end.c). */

@@ -50,7 +50,8 @@ _Static_assert(sizeof(struct trace_chunk) == 32, "a chunk header is as large as 
 #define MARK_RESULT       4 /* value: exit status the guest reports for itself */
 #define MARK_POWER_OFF    5 /* set by the hypervisor above when the guest powers off */
 #define MARK_GUEST        6 /* set by a hypervisor that starts its guest; value: GUEST_*, recorded as TRACE_GUEST */
-#define MARK_USER         16 /* and above: free for experiments */
+#define MARK_USER         16 /* and above, below MARK_OF_MY_GUEST: free for experiments */
+#define MARK_OF_MY_GUEST  64 /* added to a code by a guest that runs a guest: it is about that guest, one level deeper */
 
 /* TRACE_GUEST kinds. */
 #define GUEST_UNKNOWN 0

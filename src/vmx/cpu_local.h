@@ -14,7 +14,7 @@ struct cpu_local {
         struct cpu_local *self;
         struct run *run;          /* what it runs; NULL during start-up */
         struct console *console;
-        uint64_t nmi_taken;       /* NMIs that arrived in the host, for the run loop to pass on */
+        uint64_t nmi_taken;       /* NMIs that arrived in the host: counted and dropped, as no device of the guest's sends them */
         uint64_t number;
         uint64_t stack_guard;
 };

@@ -18,8 +18,9 @@ struct ept01_leaf {
         bool ipat;
 };
 
-/* Returns the EPTP. RAM begins on a page and consists of pages. Leaves are as large as alignment and the processor allow: 1 GiB, 2 MiB, 4 KiB.
- * The pool must have room (one page per GiB and some): running out is a bug, as nothing runs yet. */
+/* Returns the EPTP. RAM must begin on a page and consist of whole pages. Leaves are as large as alignment and the
+ * processor allow: 1 GiB, 2 MiB, 4 KiB. The pool must have room (one page per GiB and some): running out is a bug, as
+ * nothing runs yet. */
 uint64_t ept01_build(const struct guest_mem *mem, const struct vmx_caps *caps, struct page_pool *pool);
 
 struct ept01_leaf ept01_lookup(uint64_t eptp01, l1gpa_t at);

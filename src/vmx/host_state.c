@@ -4,6 +4,7 @@
 #include "base/msr_numbers.h"
 #include "base/layout.h"
 #include "hw/cpu.h"
+#include "hw/hypercall.h"
 #include "hw/vmx_ops.h"
 #include "vmx/controls.h"
 #include "vmx/cpu_local.h"
@@ -73,6 +74,31 @@ void vmcs_make_current(struct vcpu *v, struct hw_vmcs *to)
 {
         BUG_UNLESS(hw_vmptrld(to->region) == HW_OK);
         v->current = to;
+}
+
+static void set_indicator(const struct vcpu *v, const struct hw_vmcs *vmcs, bool shadow)
+{
+        uint32_t *revision = ptr_of(vmcs->region);
+        *revision = (uint32_t)GET(v->hw->basic, BASIC_REVISION) | (shadow ? VMCS_REVISION_SHADOW : 0);
+}
+
+void vmcs_switch(struct vcpu *v, struct hw_vmcs *clear, bool shadow, struct hw_vmcs *to)
+{
+        if (clear->owned && to->owned) {
+                set_indicator(v, clear, shadow);
+                BUG_UNLESS(hypercall(HC_VMCS_SWITCH, clear->region.raw, to->region.raw) == HC_OK);
+                clear->launched = false;
+                v->current = to;
+                return;
+        }
+        vmcs_clear(clear);
+        set_indicator(v, clear, shadow);
+        vmcs_make_current(v, to);
+}
+
+void vmcs_own(struct vcpu *v, struct hw_vmcs *vmcs, unsigned level)
+{
+        vmcs->owned = v->parent_is_cascade && hypercall(HC_VMCS_OWN, vmcs->region.raw, level) == HC_OK;
 }
 
 void vmcs_clear(struct hw_vmcs *vmcs)

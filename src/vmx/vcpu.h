@@ -35,6 +35,7 @@ _Static_assert(CTL_COUNT <= 64, "one bit of ctl_known each");
 struct hw_vmcs {
         hpa_t region;
         bool launched; /* since its last VMCLEAR */
+        bool owned;    /* the cascade above knows it by HC_VMCS_OWN */
         uint64_t ctl_known;
         uint64_t ctl[CTL_COUNT];
 };
@@ -43,6 +44,7 @@ struct vcpu {
         struct gprs gprs;          /* of the guest that exited; RSP stays in its VMCS */
         void *host_stack_top;      /* for the handlers of its exits */
 
+        bool parent_is_cascade;    /* it takes hypercalls */
         unsigned level;            /* absolute level of this cascade */
         struct guest_mem mem;
         const struct vmx_caps *hw; /* of the silicon below */
@@ -55,7 +57,6 @@ struct vcpu {
         uint64_t eptp01;
         hpa_t msr_bitmap01;
         uint64_t hw_exits;         /* hardware exits so far */
-        uint64_t timer_value;      /* what the VMCS of the guest was last given, see run/timer.c */
 };
 _Static_assert(offsetof(struct vcpu, host_stack_top) == sizeof(struct gprs), "enter.S");
 

@@ -6,6 +6,13 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* For loops of many thousand checks: ck_assert() tells its parent process each time that it passed. */
+#define REQUIRE(cond, ...)                                                                                   \
+        do {                                                                                                 \
+                if (!(cond))                                                                                 \
+                        ck_abort_msg(__VA_ARGS__);                                                           \
+        } while (0)
+
 static inline int run_suite(const char *name, const TTest *const *tests, size_t count)
 {
         Suite *s = suite_create(name);

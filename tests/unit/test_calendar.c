@@ -33,8 +33,8 @@ static void check(time_t at, uint8_t status_b)
         struct tm t;
         gmtime_r(&at, &t);
         const struct cmos_clock c = clock_of(&t, status_b);
-        ck_assert_msg(calendar_epoch(&c) == (uint64_t)at, "%lld is read as %llu, status B %u", (long long)at,
-                      (unsigned long long)calendar_epoch(&c), status_b);
+        REQUIRE(calendar_epoch(&c) == (uint64_t)at, "%lld is read as %llu, status B %u", (long long)at,
+                (unsigned long long)calendar_epoch(&c), status_b);
 }
 
 START_TEST(every_day_of_centuries)

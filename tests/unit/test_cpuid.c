@@ -231,8 +231,7 @@ START_TEST(bits_of_cr4)
 }
 END_TEST
 
-/* SDM 2A "CPUID - CPU Identification": "Returns CPUID leaf data of the highest basic leaf" in our own words: what is
- * beyond either maximum is answered as the highest basic leaf is, with the subleaf asked for. */
+/* SDM 2A "CPUID - CPU Identification": what is beyond either maximum is answered as the highest basic leaf is. */
 START_TEST(beyond_the_highest_leaf)
 {
         static const uint32_t leaves[] = { 0x17,       0x18,       0x1f,     0xff,    0x3fffffff, 0x40000002,
