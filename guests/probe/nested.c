@@ -67,5 +67,6 @@ void nested_run(struct probe *p)
         nested_control_registers(&l2);
         nested_ept(&l2);
         nested_events(&l2);
+        nested_modes(&l2);
         nested_vmxoff(&l2);
 }

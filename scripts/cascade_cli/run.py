@@ -55,7 +55,8 @@ def cmdline(plan, store_sectors):
             words += plan.silicon.WORDS
         if not plan.shadow:
             words.append("vmx.shadow=off")
-        words.append("guest=" + (plan.guest.kind if level == plan.cascades - 1 else "cascade"))
+        bottom = level == plan.cascades - 1
+        words.append(f"memory={plan.memory_mib} guest={plan.guest.kind}" if bottom else "guest=cascade")
         parts.append(" ".join(words))
     return " -- ".join(parts + [plan.guest.cmdline])
 

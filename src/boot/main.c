@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "base/bug.h"
 #include "base/heap.h"
+#include "base/layout.h"
 #include "base/libc.h"
 #include "base/x86.h"
 #include "boot/boot_info.h"
@@ -32,6 +33,7 @@
 #define CPUID_1_HYPERVISOR BIT(31)
 #define CPUID_1_XSAVE      BIT(26)
 #define CR4_OSXSAVE_BIT    BIT(18)
+#define CPUID_EXT_1G_PAGES BIT(26) /* as entry.S sees it */
 #define PIC_MASKS_1 0x21
 #define PIC_MASKS_2 0xa1
 
@@ -47,7 +49,7 @@ static struct {
         struct vmx_caps caps;
         struct page_pool pool;
         struct arena heap;
-        uint8_t heap_bytes[3 * DECODER_HEAP_BYTES];
+        _Alignas(16) uint8_t heap_bytes[3 * DECODER_HEAP_BYTES];
         struct run run;
 } machine;
 
@@ -128,7 +130,13 @@ static void start_vmx(void)
 
 static void start_memory(struct memory_plan *plan)
 {
-        if (!memory_plan_make(&machine.boot, (uint64_t)image_start, (uint64_t)image_end, plan))
+        const struct memory_limits limits = {
+                .image_start = (uint64_t)image_start,
+                .image_end = (uint64_t)image_end,
+                .mapped_end = hw_cpuid(0x80000001u, 0).edx & CPUID_EXT_1G_PAGES ? 512 * SIZE_1G : BOOT_PD_COUNT * SIZE_1G,
+                .guest_bytes = machine.options.guest_bytes,
+        };
+        if (!memory_plan_make(&machine.boot, &limits, plan))
                 refuse(EXIT_STATUS_MEMORY_TOO_SMALL, status_text(EXIT_STATUS_MEMORY_TOO_SMALL));
         pool_init(&machine.pool, (void *)plan->pool_at, plan->pool_bytes);
         arena_init(&machine.heap, machine.heap_bytes, sizeof(machine.heap_bytes));

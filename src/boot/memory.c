@@ -37,13 +37,15 @@ static void keep_largest(struct range *best, uint64_t start, uint64_t end)
                 *best = (struct range){ from, to };
 }
 
-bool memory_plan_make(const struct boot_info *b, uint64_t image_start, uint64_t image_end, struct memory_plan *out)
+bool memory_plan_make(const struct boot_info *b, const struct memory_limits *limits, struct memory_plan *out)
 {
+        const struct range image = { limits->image_start, limits->image_end };
         struct range best = { 0, 0 };
         for (size_t i = 0; i < b->ram_count; i++) {
                 struct range r = range_of(b->ram[i].base, b->ram[i].bytes), hit;
                 r.start = r.start > LOW_MEMORY ? r.start : LOW_MEMORY;
-                while (r.start < r.end && first_obstacle(b, (struct range){ image_start, image_end }, &r, &hit)) {
+                r.end = r.end < limits->mapped_end ? r.end : limits->mapped_end;
+                while (r.start < r.end && first_obstacle(b, image, &r, &hit)) {
                         keep_largest(&best, r.start, hit.start);
                         r.start = hit.end;
                 }
@@ -51,11 +53,14 @@ bool memory_plan_make(const struct boot_info *b, uint64_t image_start, uint64_t 
         }
         if (best.end - best.start < POOL_BYTES + GUEST_RAM_LEAST)
                 return false;
+        const uint64_t left = best.end - best.start - POOL_BYTES, wanted = ALIGN_UP(limits->guest_bytes, SIZE_2M);
+        if (wanted > left || wanted < limits->guest_bytes)
+                return false;
         *out = (struct memory_plan){
                 .pool_at = best.start,
                 .pool_bytes = POOL_BYTES,
                 .guest_at = best.start + POOL_BYTES,
-                .guest_bytes = best.end - best.start - POOL_BYTES,
+                .guest_bytes = wanted ? wanted : left,
         };
         return true;
 }

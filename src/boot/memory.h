@@ -16,8 +16,14 @@ struct memory_plan {
         uint64_t guest_at, guest_bytes; /* 2 MiB aligned */
 };
 
-/* [image_start, image_end) and every module stay untouched. False: not enough for pool and guest. */
-bool memory_plan_make(const struct boot_info *b, uint64_t image_start, uint64_t image_end, struct memory_plan *out);
+struct memory_limits {
+        uint64_t image_start, image_end; /* where the image is */
+        uint64_t mapped_end;             /* RAM from here on is out of our page tables' reach */
+        uint64_t guest_bytes;            /* what the guest is to have; 0: all that is left */
+};
+
+/* The image and every module stay untouched. False: not enough for pool and guest. */
+bool memory_plan_make(const struct boot_info *b, const struct memory_limits *limits, struct memory_plan *out);
 
 /* Splits the guest's RAM at the hole for devices. */
 struct guest_mem memory_guest(const struct memory_plan *p);

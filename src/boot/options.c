@@ -18,6 +18,14 @@ static bool number(const char *s, uint64_t *out)
         return true;
 }
 
+static bool mebibytes(const char *s, uint64_t *out)
+{
+        if (!number(s, out) || *out > UINT64_MAX >> 20)
+                return false;
+        *out <<= 20;
+        return true;
+}
+
 static bool on_off(const char *s, bool *out)
 {
         *out = strcmp(s, "on") == 0;
@@ -49,6 +57,8 @@ static bool one_word(const char *key, const char *value, struct options *o)
                 return number(value, &o->trace_sectors);
         if (strcmp(key, "tsc_hz") == 0)
                 return number(value, &o->tsc_hz);
+        if (strcmp(key, "memory") == 0)
+                return mebibytes(value, &o->guest_bytes);
         if (strcmp(key, "guest") == 0)
                 return guest_kind(value, &o->guest_kind);
         if (strcmp(key, "vmx.shadow") == 0)

@@ -10,6 +10,7 @@
 struct options {
         uint64_t trace_sectors;  /* size of the trace store; 0: no tracing */
         uint64_t tsc_hz;         /* 0: find out */
+        uint64_t guest_bytes;    /* RAM of the guest; 0: all that is left */
         uint32_t guest_kind;     /* GUEST_* of trace/record.h */
         bool shadow;             /* use and offer VMCS shadowing */
         bool nested;             /* offer VMX to the guest at all */

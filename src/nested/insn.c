@@ -166,9 +166,9 @@ static struct insn_result vmxon(struct insn *i)
 
 static struct insn_result vmxoff(struct insn *i)
 {
-        set_shadowing(i, false);
         i->n->vmxon = false;
-        i->n->current = NULL;
+        i->n->current = NULL; /* first: without shadowing the link pointer must name no shadow VMCS */
+        set_shadowing(i, false);
         return succeed;
 }
 

@@ -80,9 +80,9 @@ def command_lines_nest():
     plan = run.Plan(guest=bottom, depth=3, silicon=SimpleNamespace(WORDS=["tsc_hz=5"]), shadow=False)
     text = run.cmdline(plan, 1008)
     expect(text == "trace=ata trace.sectors=1008 tsc_hz=5 vmx.shadow=off guest=cascade -- vmx.shadow=off guest=cascade"
-                   " -- vmx.shadow=off guest=linux -- console=ttyS0", text)
+                   " -- vmx.shadow=off memory=256 guest=linux -- console=ttyS0", text)
     plan.depth, plan.shadow, plan.traced = 1, True, False
-    expect(run.cmdline(plan, 0) == "trace=off tsc_hz=5 guest=linux -- console=ttyS0", run.cmdline(plan, 0))
+    expect(run.cmdline(plan, 0) == "trace=off tsc_hz=5 memory=256 guest=linux -- console=ttyS0", run.cmdline(plan, 0))
 
 
 def container_layout():

@@ -30,10 +30,19 @@ static void pc(unsigned mib)
         ram(MIB(1), MIB(mib) - MIB(1));
 }
 
+static struct memory_limits limits = { .mapped_end = UINT64_MAX };
+
+static bool plan_with(uint64_t image_start, uint64_t image_end)
+{
+        limits.image_start = image_start;
+        limits.image_end = image_end;
+        return memory_plan_make(&b, &limits, &plan);
+}
+
 static bool make(void)
 {
         plan = (struct memory_plan){ 1, 2, 3, 4 };
-        return memory_plan_make(&b, IMAGE_START, IMAGE_END, &plan);
+        return plan_with(IMAGE_START, IMAGE_END);
 }
 
 /* Pool and guest in one run from `at` to `end`. */
@@ -62,7 +71,7 @@ START_TEST(nothing_below_two_mib_is_used)
 {
         b = (struct boot_info){ .ram_count = 0 };
         ram(0, MIB(100));
-        ck_assert(memory_plan_make(&b, MIB(200), MIB(201), &plan));
+        ck_assert(plan_with(MIB(200), MIB(201)));
         ck_assert_uint_eq(plan.pool_at, SIZE_2M);
 }
 END_TEST
@@ -125,12 +134,42 @@ START_TEST(order_and_overlap_of_modules_do_not_matter)
 }
 END_TEST
 
+START_TEST(guest_gets_what_it_is_to_have)
+{
+        pc(256);
+        limits.guest_bytes = MIB(64);
+        ck_assert(make() && plan.guest_bytes == MIB(64) && plan.guest_at == MIB(4) + POOL_BYTES);
+        limits.guest_bytes = MIB(64) - 1;
+        ck_assert(make() && plan.guest_bytes == MIB(64));
+        limits.guest_bytes = MIB(252) - POOL_BYTES;
+        ck_assert(make() && plan.guest_bytes == MIB(252) - POOL_BYTES);
+        limits.guest_bytes++;
+        ck_assert(!make());
+        limits.guest_bytes = UINT64_MAX;
+        ck_assert(!make());
+        limits.guest_bytes = 0;
+}
+END_TEST
+
+START_TEST(ram_out_of_reach_is_not_used)
+{
+        pc(256);
+        ram(SIZE_4G, 8 * SIZE_1G);
+        check(SIZE_4G, SIZE_4G + 8 * SIZE_1G);
+        limits.mapped_end = SIZE_4G + SIZE_1G;
+        check(SIZE_4G, SIZE_4G + SIZE_1G);
+        limits.mapped_end = SIZE_4G;
+        check(MIB(4), MIB(256));
+        limits.mapped_end = UINT64_MAX;
+}
+END_TEST
+
 START_TEST(image_in_the_middle)
 {
         pc(512);
-        ck_assert(memory_plan_make(&b, MIB(300), MIB(301), &plan));
+        ck_assert(plan_with(MIB(300), MIB(301)));
         ck_assert(plan.pool_at == SIZE_2M && plan.guest_at + plan.guest_bytes == MIB(300));
-        ck_assert(memory_plan_make(&b, MIB(100) + 1, MIB(100) + 2, &plan));
+        ck_assert(plan_with(MIB(100) + 1, MIB(100) + 2));
         ck_assert(plan.pool_at == MIB(102) && plan.guest_at + plan.guest_bytes == MIB(512));
 }
 END_TEST
@@ -222,6 +261,7 @@ int main(void)
 {
         return RUN_SUITE("memory", plain_pc, nothing_below_two_mib_is_used, least_that_is_enough, no_ram_at_all,
                          modules_are_obstacles, order_and_overlap_of_modules_do_not_matter, image_in_the_middle,
+                         guest_gets_what_it_is_to_have, ram_out_of_reach_is_not_used,
                          modules_that_touch_nothing, largest_range_wins, above_4g_with_modules_there, hostile_maps,
                          full_lists, guest_is_split_at_the_hole);
 }

@@ -43,6 +43,9 @@ END_TEST
 
 START_TEST(every_key)
 {
+        ck_assert(parse("memory=256") && o.guest_bytes == 256u << 20);
+        ck_assert(parse("memory=17592186044415") && o.guest_bytes == 0xfffffffffff00000u);
+        ck_assert(!parse("memory=17592186044416") && !parse("memory=") && !parse("memory=1M"));
         ck_assert(parse("trace=ata trace.sectors=4194288") && o.trace_sectors == 4194288);
         ck_assert(parse("trace.sectors=7 trace=ata") && o.trace_sectors == 7);
         ck_assert(parse("trace.sectors=7 trace=off") && o.trace_sectors == 0);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Nested test: guests outside of 64-bit mode, and pointers of a guest hypervisor that lead nowhere. */
+#include "base/x86.h"
+#include "hw/cpu.h"
+#include "nested.h"
+
+#define PAGE_ALIGNED __attribute__((aligned(4096)))
+#define AR_REAL      (3u | AR_S | AR_P)
+#define AR_CODE32    (11u | AR_S | AR_P | AR_DB | AR_G)
+#define REAL_LIMIT   0xffffu
+#define PDPTE_COUNT  4
+#define PTE_LARGE    0xe3ull /* present, writable, accessed, dirty, large */
+#define VALUE        0x13579bdfu
+#define NOWHERE      0x30000000ull /* neither RAM nor device in a machine of 256 MiB or less */
+
+/* --- modes --- */
+
+static void legacy(struct l2 *l, uint64_t cr0)
+{
+        l2_reset(l);
+        l2_set(l, F_entry_ctls, vmread(F_entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64);
+        l2_set(l, F_guest_efer, 0);
+        l2_set(l, F_guest_cr0, cr0 | CR0_NE | CR0_ET);
+        l2_set(l, F_guest_cr4, vmread(F_guest_cr4) & ~(cr0 & CR0_PG ? 0 : CR4_PAE));
+}
+
+static void expect_cpuid(struct l2 *l, const char *what)
+{
+        l2_expect(l, EXIT_CPUID, 0, what);
+        check(l->p, l->exit.insn_len == 2, "%s: CPUID has length %u", what, l->exit.insn_len);
+}
+
+static void real_mode(struct l2 *l)
+{
+        legacy(l, 0);
+        for (unsigned i = 0; i < 12; i += 2) {
+                l2_set(l, F_guest_es_limit + i, REAL_LIMIT);
+                l2_set(l, F_guest_es_ar + i, AR_REAL);
+        }
+        l2_set(l, F_guest_cs_base, (uint64_t)l2_cpuid);
+        l2_run(l, NULL);
+        expect_cpuid(l, "a guest in real mode");
+        l2_set(l, F_guest_cs_base, (uint64_t)l2_out);
+        l->gprs.r[GPR_RDX] = 0x5555;
+        l2_run(l, NULL);
+        l2_expect(l, EXIT_IO, 0x55550000, "OUT in real mode");
+        /* Without protection the guest hypervisor sees the mode change: all of CR0.PE is its own. */
+        l2_set(l, F_guest_cs_base, (uint64_t)l2_lmsw);
+        l->gprs.r[GPR_RBX] = 1;
+        l2_set(l, F_cr0_mask, CR0_PE);
+        l2_run(l, NULL);
+        l2_expect(l, EXIT_CR_ACCESS, 3 << 4 | 1ull << 16, "LMSW that leaves real mode, masked");
+        l2_set(l, F_cr0_mask, 0);
+        l2_run(l, NULL);
+        l2_expect(l, EXIT_VMCALL, 0, "LMSW that leaves real mode, not masked");
+        check(l->p, vmread(F_guest_cr0) & CR0_PE, "the guest is in protected mode");
+}
+
+static void protected_mode(struct l2 *l)
+{
+        legacy(l, CR0_PE);
+        l2_set(l, F_guest_cs_ar, AR_CODE32);
+        l2_run(l, l2_cpuid);
+        expect_cpuid(l, "a guest in protected mode without paging");
+        *(volatile uint32_t *)l2_window[0] = VALUE;
+        l->gprs.r[GPR_RBX] = WINDOW_4K;
+        l2_run(l, l2_read); /* without REX: DEC EAX; MOV EAX, [EBX] */
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RAX] == VALUE, "it reads memory");
+}
+
+static void pae_paging(struct l2 *l)
+{
+        static uint64_t pdpt[512] PAGE_ALIGNED, pd[PDPTE_COUNT][512] PAGE_ALIGNED;
+        for (unsigned i = 0; i < PDPTE_COUNT * 512; i++)
+                pd[i / 512][i % 512] = i * SIZE_2M | PTE_LARGE;
+        for (unsigned i = 0; i < PDPTE_COUNT; i++)
+                pdpt[i] = (uint64_t)pd[i] | 1;
+        legacy(l, CR0_PE | CR0_PG);
+        l2_set(l, F_guest_cs_ar, AR_CODE32);
+        l2_set(l, F_guest_cr3, (uint64_t)pdpt);
+        for (unsigned i = 0; i < PDPTE_COUNT; i++)
+                l2_set(l, F_guest_pdpte0 + 2 * i, pdpt[i]);
+        l2_run(l, l2_cpuid);
+        expect_cpuid(l, "a guest with PAE paging");
+        l->gprs.r[GPR_RBX] = WINDOW_4K;
+        l2_run(l, l2_read);
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RAX] == VALUE, "it reads memory");
+        l2_set(l, F_guest_pdpte0 + 2 * 2, 0);
+        l2_run(l, l2_read);
+        check(l->p, l->exit.reason == EXIT_TRIPLE_FAULT || l->exit.reason == EXIT_EXCEPTION_NMI,
+              "the PDPTEs are those of the VMCS: reason %u", l->exit.reason);
+        l2_set(l, F_guest_pdpte0, pdpt[0] | 2);
+        l2_run(l, l2_cpuid);
+        l2_expect(l, EXIT_REASON_ENTRY_FAIL | EXIT_ENTRY_GUEST_STATE, ENTRY_FAIL_QUAL_PDPTE, "a PDPTE with reserved bits");
+}
+
+/* --- pointers to nowhere --- */
+
+/* Bare processors read whatever their bus answers; a cascade answers as if all ones were there, and lives on. */
+static void nowhere(struct l2 *l)
+{
+        check(l->p, vmx_error(hw_vmptrld(HPA(NOWHERE))) == VMX_ERR_VMPTRLD_REVISION, "nowhere: VMPTRLD finds no revision");
+        check(l->p, vmx_error(hw_vmclear(HPA(NOWHERE))) == 0, "nowhere: VMCLEAR does nothing");
+        l2_reset(l);
+        l2_set(l, F_eptp, NOWHERE | (vmread(F_eptp) & BITS(11, 0)));
+        l2_run(l, l2_vmcall);
+        check(l->p, l->exit.reason == EXIT_EPT_VIOLATION || l->exit.reason == EXIT_EPT_MISCONFIG,
+              "nowhere: an EPT maps nothing, reason %u", l->exit.reason);
+        l2_reset(l);
+        l2_set(l, F_msr_bitmap, NOWHERE);
+        l2_run(l, l2_rdmsr);
+        l2_expect(l, EXIT_RDMSR, 0, "nowhere: an MSR bitmap lets nothing through");
+        l2_reset(l);
+        l2_proc_on(l, PROC_IO_BITMAPS);
+        l2_set(l, F_io_bitmap_a, NOWHERE);
+        l2_run(l, l2_out);
+        l2_expect(l, EXIT_IO, 0, "nowhere: an I/O bitmap lets nothing through");
+        l2_reset(l);
+        l2_set(l, F_entry_msr_load, NOWHERE);
+        l2_set(l, F_entry_msr_load_count, 1);
+        l2_run(l, l2_vmcall);
+        l2_expect(l, EXIT_REASON_ENTRY_FAIL | EXIT_ENTRY_MSR_LOAD, 1, "nowhere: an MSR area fails the entry");
+        l2_reset(l);
+        l2_set(l, F_vmcs_link, NOWHERE);
+        l2_run(l, l2_vmcall);
+        l2_expect(l, EXIT_REASON_ENTRY_FAIL | EXIT_ENTRY_GUEST_STATE, ENTRY_FAIL_QUAL_LINK, "nowhere: a link pointer fails the entry");
+}
+
+void nested_modes(struct l2 *l)
+{
+        real_mode(l);
+        protected_mode(l);
+        pae_paging(l);
+        if (l->p->cascade)
+                nowhere(l);
+        l2_reset(l);
+}
