@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* apic.h - the local APIC in either of its modes, at its usual address. SDM 3A "Advanced Programmable Interrupt
- * Controller (APIC)". Registers are named by their offset in the page. */
+/* apic.h - the local APIC in either of its modes, at its usual address. SDM 3A "Advanced Programmable
+ * Interrupt Controller (APIC)". Registers are named by their offset in the page. */
 #ifndef PROBE_APIC_H
 #define PROBE_APIC_H
 

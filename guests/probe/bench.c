@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What single exits cost, seen by the guest that causes them: the instruction in a loop, the difference of two RDTSC
- * divided by the count. The loop's own few instructions are part of the figure, as in the figures of KVM that it is
- * compared with; `empty` shows how much that is. Prints `bench OPERATION.WHAT VALUE`:
+/* What single exits cost, seen by the guest that causes them: the instruction in a loop, the difference of
+ * two RDTSC divided by the count. The loop's own few instructions are part of the figure, as in the
+ * figures of KVM that it is compared with; `empty` shows how much that is. Prints `bench OPERATION.WHAT
+ * VALUE`:
  *   ticks      mean, rounded
  *   min_ticks  the cheapest single iteration, without the loop
  *   hw_exits   hardware exits that L1 took per operation, mean, rounded (under cascade) */
@@ -9,13 +10,13 @@
 #include "hw/hypercall.h"
 #include "probe.h"
 
-#define ITERATIONS  1000
-#define WARM_UP     8
-#define SINGLES     32
-#define FAR_FUTURE  (1ull << 48) /* ticks from now */
-#define POST_PORT   0x80
-#define HC_NONE     0xcadeffffu  /* a hypercall that nobody knows */
-#define LVT_VECTOR  0x40u
+#define ITERATIONS 1000
+#define WARM_UP    8
+#define SINGLES    32
+#define FAR_FUTURE (1ull << 48) /* ticks from now */
+#define POST_PORT  0x80
+#define HC_NONE    0xcadeffffu /* a hypercall that nobody knows */
+#define LVT_VECTOR 0x40u
 
 /* One line of C per operation: the loop is the same for all. */
 #define OPERATION(name, statement)                                                                           \
@@ -52,14 +53,10 @@ static const struct operation {
         void (*run)(uint64_t n);
         bool needs_hypervisor;
 } operations[] = {
-        { "empty", op_empty, false },
-        { "cpuid", op_cpuid, false },
-        { "vmcall", op_vmcall, true },
-        { "rdmsr", op_rdmsr, false },
-        { "wrmsr", op_wrmsr, false },
-        { "pio_in", op_pio_in, false },
-        { "mmio_read", op_mmio_read, false },
-        { "mmio_write", op_mmio_write, false },
+        { "empty", op_empty, false },         { "cpuid", op_cpuid, false },
+        { "vmcall", op_vmcall, true },        { "rdmsr", op_rdmsr, false },
+        { "wrmsr", op_wrmsr, false },         { "pio_in", op_pio_in, false },
+        { "mmio_read", op_mmio_read, false }, { "mmio_write", op_mmio_write, false },
 };
 
 static uint64_t exits_so_far(const struct probe *p)
@@ -67,7 +64,8 @@ static uint64_t exits_so_far(const struct probe *p)
         return p->cascade ? hypercall(HC_HW_EXITS, 0, 0) : 0;
 }
 
-/* The cheapest of some single runs, RDTSC and call included: for every operation the same ones, hence noipa. */
+/* The cheapest of some single runs, RDTSC and call included: for every operation the same ones, hence
+ * noipa. */
 static __attribute__((noipa)) uint64_t cheapest(void (*run)(uint64_t n))
 {
         uint64_t least = UINT64_MAX;
@@ -92,7 +90,8 @@ static void measure(const struct probe *p, const struct operation *o)
         say("bench %s.ticks %llu", o->name, (unsigned long long)((ticks + ITERATIONS / 2) / ITERATIONS));
         say("bench %s.min_ticks %llu", o->name, (unsigned long long)(cheapest(o->run) - cheapest(op_empty)));
         if (p->cascade)
-                say("bench %s.hw_exits %llu", o->name, (unsigned long long)((exits + ITERATIONS / 2) / ITERATIONS));
+                say("bench %s.hw_exits %llu", o->name,
+                    (unsigned long long)((exits + ITERATIONS / 2) / ITERATIONS));
 }
 
 void bench_run(struct probe *p)

@@ -115,8 +115,10 @@ static void put(struct l2 *l, uint64_t field, uint64_t value)
 /* What a run of the snippets may leave different. */
 static void guest_has_run(struct l2 *l)
 {
-        static const enum vmcs_field changes[] = { F_guest_cr0, F_guest_cr3, F_guest_cr4, F_guest_rsp, F_guest_rflags,
-                                                   F_guest_interruptibility, F_guest_activity, F_guest_pending_dbg,
+        static const enum vmcs_field changes[] = { F_guest_cr0,         F_guest_cr3,
+                                                   F_guest_cr4,         F_guest_rsp,
+                                                   F_guest_rflags,      F_guest_interruptibility,
+                                                   F_guest_activity,    F_guest_pending_dbg,
                                                    F_guest_sysenter_eip };
         for (unsigned i = 0; i < ARRAY_LEN(changes); i++)
                 *kept(l, changes[i]) = false;
@@ -128,13 +130,27 @@ static void reset_controls(struct l2 *l)
         put(l, F_pin_ctls, ctl_make(c->pin, 0));
         put(l, F_proc_ctls, ctl_make(c->proc, PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_SECONDARY | PROC_HLT));
         put(l, F_proc2_ctls, ctl_make(c->proc2, PROC2_EPT | PROC2_UNRESTRICTED));
-        put(l, F_exit_ctls, ctl_make(c->exit, EXIT_CTL_HOST_64 | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER |
-                                                       EXIT_CTL_SAVE_PAT | EXIT_CTL_LOAD_PAT));
-        put(l, F_entry_ctls, ctl_make(c->entry, ENTRY_CTL_GUEST_64 | ENTRY_CTL_LOAD_EFER | ENTRY_CTL_LOAD_PAT));
-        const enum vmcs_field zero[] = { F_exception_bitmap, F_pf_error_mask, F_pf_error_match, F_cr3_target_count,
-                                         F_exit_msr_store_count, F_exit_msr_load_count, F_entry_msr_load_count,
-                                         F_entry_intr_info, F_entry_error_code, F_entry_insn_len, F_tsc_offset,
-                                         F_cr0_mask, F_cr4_mask, F_cr0_shadow, F_cr4_shadow, F_vpid };
+        put(l, F_exit_ctls,
+            ctl_make(c->exit, EXIT_CTL_HOST_64 | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER | EXIT_CTL_SAVE_PAT |
+                                      EXIT_CTL_LOAD_PAT));
+        put(l, F_entry_ctls,
+            ctl_make(c->entry, ENTRY_CTL_GUEST_64 | ENTRY_CTL_LOAD_EFER | ENTRY_CTL_LOAD_PAT));
+        const enum vmcs_field zero[] = { F_exception_bitmap,
+                                         F_pf_error_mask,
+                                         F_pf_error_match,
+                                         F_cr3_target_count,
+                                         F_exit_msr_store_count,
+                                         F_exit_msr_load_count,
+                                         F_entry_msr_load_count,
+                                         F_entry_intr_info,
+                                         F_entry_error_code,
+                                         F_entry_insn_len,
+                                         F_tsc_offset,
+                                         F_cr0_mask,
+                                         F_cr4_mask,
+                                         F_cr0_shadow,
+                                         F_cr4_shadow,
+                                         F_vpid };
         for (unsigned i = 0; i < ARRAY_LEN(zero); i++)
                 put(l, zero[i], 0);
         put(l, F_io_bitmap_a, (uint64_t)l2_io_bitmap[0]);
@@ -150,13 +166,26 @@ static void reset_host(struct l2 *l, const struct table_register *gdt, const str
                 enum vmcs_field field;
                 uint64_t value;
         } rows[] = {
-                { F_host_es_sel, SEL_DATA }, { F_host_cs_sel, SEL_CODE64 }, { F_host_ss_sel, SEL_DATA },
-                { F_host_ds_sel, SEL_DATA }, { F_host_fs_sel, 0 }, { F_host_gs_sel, 0 }, { F_host_tr_sel, SEL_TSS },
-                { F_host_fs_base, 0 }, { F_host_gs_base, 0 }, { F_host_tr_base, 0 },
-                { F_host_gdtr_base, gdt->base }, { F_host_idtr_base, idt->base },
-                { F_host_pat, hw_rdmsr(MSR_PAT) }, { F_host_efer, hw_rdmsr(MSR_EFER) },
-                { F_host_cr0, hw_read_cr0() }, { F_host_cr3, hw_read_cr3() }, { F_host_cr4, hw_read_cr4() },
-                { F_host_sysenter_cs, 0 }, { F_host_sysenter_esp, 0 }, { F_host_sysenter_eip, 0 },
+                { F_host_es_sel, SEL_DATA },
+                { F_host_cs_sel, SEL_CODE64 },
+                { F_host_ss_sel, SEL_DATA },
+                { F_host_ds_sel, SEL_DATA },
+                { F_host_fs_sel, 0 },
+                { F_host_gs_sel, 0 },
+                { F_host_tr_sel, SEL_TSS },
+                { F_host_fs_base, 0 },
+                { F_host_gs_base, 0 },
+                { F_host_tr_base, 0 },
+                { F_host_gdtr_base, gdt->base },
+                { F_host_idtr_base, idt->base },
+                { F_host_pat, hw_rdmsr(MSR_PAT) },
+                { F_host_efer, hw_rdmsr(MSR_EFER) },
+                { F_host_cr0, hw_read_cr0() },
+                { F_host_cr3, hw_read_cr3() },
+                { F_host_cr4, hw_read_cr4() },
+                { F_host_sysenter_cs, 0 },
+                { F_host_sysenter_esp, 0 },
+                { F_host_sysenter_eip, 0 },
                 { F_host_rip, (uint64_t)l2_host_entry },
         };
         for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
@@ -168,11 +197,16 @@ static void reset_segments(struct l2 *l)
         const struct {
                 uint16_t selector;
                 uint32_t limit, ar;
-        } rows[] = { /* ES CS SS DS FS GS LDTR TR: fields of one kind are 2 apart in this order */
-                { SEL_DATA, UINT32_MAX, AR_DATA }, { SEL_CODE64, UINT32_MAX, AR_CODE64 },
-                { SEL_DATA, UINT32_MAX, AR_DATA }, { SEL_DATA, UINT32_MAX, AR_DATA },
-                { SEL_DATA, UINT32_MAX, AR_DATA }, { SEL_DATA, UINT32_MAX, AR_DATA },
-                { 0, 0, AR_UNUSABLE },             { SEL_TSS, TSS_LIMIT, AR_TSS },
+        } rows[] = {
+                /* ES CS SS DS FS GS LDTR TR: fields of one kind are 2 apart in this order */
+                { SEL_DATA, UINT32_MAX, AR_DATA },
+                { SEL_CODE64, UINT32_MAX, AR_CODE64 },
+                { SEL_DATA, UINT32_MAX, AR_DATA },
+                { SEL_DATA, UINT32_MAX, AR_DATA },
+                { SEL_DATA, UINT32_MAX, AR_DATA },
+                { SEL_DATA, UINT32_MAX, AR_DATA },
+                { 0, 0, AR_UNUSABLE },
+                { SEL_TSS, TSS_LIMIT, AR_TSS },
         };
         for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
                 put(l, F_guest_es_sel + 2 * i, rows[i].selector);
@@ -188,13 +222,25 @@ static void reset_guest(struct l2 *l, const struct table_register *gdt, const st
                 enum vmcs_field field;
                 uint64_t value;
         } rows[] = {
-                { F_guest_cr0, hw_read_cr0() }, { F_guest_cr3, hw_read_cr3() }, { F_guest_cr4, hw_read_cr4() },
-                { F_guest_dr7, DR7_RESET }, { F_guest_rsp, (uint64_t)l2_stack + L2_STACK },
-                { F_guest_rflags, RFLAGS_FIXED1 }, { F_guest_gdtr_base, gdt->base }, { F_guest_gdtr_limit, gdt->limit },
-                { F_guest_idtr_base, idt->base }, { F_guest_idtr_limit, idt->limit },
-                { F_guest_interruptibility, 0 }, { F_guest_activity, ACTIVITY_ACTIVE }, { F_guest_pending_dbg, 0 },
-                { F_guest_debugctl, 0 }, { F_guest_sysenter_cs, 0 }, { F_guest_sysenter_esp, 0 },
-                { F_guest_sysenter_eip, 0 }, { F_guest_efer, hw_rdmsr(MSR_EFER) }, { F_guest_pat, hw_rdmsr(MSR_PAT) },
+                { F_guest_cr0, hw_read_cr0() },
+                { F_guest_cr3, hw_read_cr3() },
+                { F_guest_cr4, hw_read_cr4() },
+                { F_guest_dr7, DR7_RESET },
+                { F_guest_rsp, (uint64_t)l2_stack + L2_STACK },
+                { F_guest_rflags, RFLAGS_FIXED1 },
+                { F_guest_gdtr_base, gdt->base },
+                { F_guest_gdtr_limit, gdt->limit },
+                { F_guest_idtr_base, idt->base },
+                { F_guest_idtr_limit, idt->limit },
+                { F_guest_interruptibility, 0 },
+                { F_guest_activity, ACTIVITY_ACTIVE },
+                { F_guest_pending_dbg, 0 },
+                { F_guest_debugctl, 0 },
+                { F_guest_sysenter_cs, 0 },
+                { F_guest_sysenter_esp, 0 },
+                { F_guest_sysenter_eip, 0 },
+                { F_guest_efer, hw_rdmsr(MSR_EFER) },
+                { F_guest_pat, hw_rdmsr(MSR_PAT) },
         };
         for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
                 put(l, rows[i].field, rows[i].value);
@@ -256,6 +302,7 @@ bool l2_expect(struct l2 *l, uint32_t reason, uint64_t qualification, const char
         const struct l2_exit *x = &l->exit;
         if (x->reason >= L2_VMFAIL && !(x->reason & EXIT_REASON_ENTRY_FAIL))
                 return check(l->p, false, "%s: the entry failed, error %u", what, x->reason - L2_VMFAIL);
-        return check(l->p, x->reason == reason && x->qualification == qualification, "%s: reason 0x%x qualification 0x%llx",
-                     what, x->reason, (unsigned long long)x->qualification);
+        return check(l->p, x->reason == reason && x->qualification == qualification,
+                     "%s: reason 0x%x qualification 0x%llx", what, x->reason,
+                     (unsigned long long)x->qualification);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* l2.h - the smallest guest hypervisor: one processor, a guest in 64-bit mode that shares the probe's address space
- * and its interrupt handlers, snippets of code to run in it.
+/* l2.h - the smallest guest hypervisor: one processor, a guest in 64-bit mode that shares the probe's
+ * address space and its interrupt handlers, snippets of code to run in it.
  *
- * The name: seen from the cascade above, the probe is the guest (1) and this is the guest's guest (2). On the bare
- * processor the probe is the hypervisor itself.
+ * The name: seen from the cascade above, the probe is the guest (1) and this is the guest's guest (2). On
+ * the bare processor the probe is the hypervisor itself.
  *
- * Protocol: vmx_start(); l2_load() makes a VMCS current; l2_reset() puts every field right that an entry looks at; a
- * test changes what it is about with l2_set() and calls l2_run(); l2->exit then holds what the exit left. A failed entry is an exit with
- * reason L2_VMFAIL + error. */
+ * Protocol: vmx_start(); l2_load() makes a VMCS current; l2_reset() puts every field right that an entry
+ * looks at; a test changes what it is about with l2_set() and calls l2_run(); l2->exit then holds what the
+ * exit left. A failed entry is an exit with reason L2_VMFAIL + error. */
 #ifndef PROBE_L2_H
 #define PROBE_L2_H
 
@@ -23,13 +23,13 @@
 #define L2_VMFAIL  0x10000u /* + VM-instruction error; + L2_INVALID for VMfailInvalid */
 #define L2_INVALID 0xfffu
 
-/* Guest-physical addresses with pages of their own in the EPT, beside the first GiB, which is mapped one to one in
- * pages of 2 MiB. */
-#define WINDOW_4K     0x80000000ull /* WINDOW_PAGES pages of 4 KiB, mapped to l2_window */
-#define WINDOW_2M     0x80200000ull /* one page of 2 MiB, mapped to WINDOW_2M_AT */
-#define WINDOW_NONE   0x80400000ull /* nothing */
-#define WINDOW_2M_AT  0x4000000ull
-#define WINDOW_PAGES  4
+/* Guest-physical addresses with pages of their own in the EPT, beside the first GiB, which is mapped one
+ * to one in pages of 2 MiB. */
+#define WINDOW_4K    0x80000000ull /* WINDOW_PAGES pages of 4 KiB, mapped to l2_window */
+#define WINDOW_2M    0x80200000ull /* one page of 2 MiB, mapped to WINDOW_2M_AT */
+#define WINDOW_NONE  0x80400000ull /* nothing */
+#define WINDOW_2M_AT 0x4000000ull
+#define WINDOW_PAGES 4
 
 struct l2_exit {
         uint32_t reason, intr_info, intr_error, insn_len, insn_info, idt_info;
@@ -42,7 +42,8 @@ struct l2 {
         struct gprs gprs;
         unsigned current; /* of the VMCSs */
         bool launched[L2_VMCSS];
-        bool kept[L2_VMCSS][VMCS_FIELD_COUNT]; /* the field is as l2_reset() leaves it: no need to write it again */
+        bool kept[L2_VMCSS]
+                 [VMCS_FIELD_COUNT]; /* the field is as l2_reset() leaves it: no need to write it again */
         struct l2_exit exit;
 };
 

@@ -5,7 +5,8 @@
 
         .text
         .globl  l2_enter, l2_host_entry, l2_enter_after_mov_ss
-l2_enter:                               /* rdi = struct gprs, esi = launch; returns CF and ZF in place, 0 after an exit */
+/* rdi = struct gprs, esi = launch; returns CF and ZF of RFLAGS in their places, 0 after an exit */
+l2_enter:
         pushq   %rbx
         pushq   %rbp
         pushq   %r12

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The probe guest: its start, its output and its end. The first word of the command line says what it does. */
+/* The probe guest: its start, its output and its end. The first word of the command line says what it
+ * does. */
 #include "base/bits.h"
 #include "base/bug.h"
 #include "base/libc.h"
@@ -96,7 +97,8 @@ _Noreturn void boot_main(uint32_t protocol, const void *info)
         const bool known = boot_info_read(&boot, protocol, info);
         for (size_t i = 0; known && i < ARRAY_LEN(modes); i++) {
                 const size_t n = strlen(modes[i].word);
-                if (strncmp(boot.cmdline, modes[i].word, n) != 0 || (boot.cmdline[n] && boot.cmdline[n] != ' '))
+                if (strncmp(boot.cmdline, modes[i].word, n) != 0 ||
+                    (boot.cmdline[n] && boot.cmdline[n] != ' '))
                         continue;
                 modes[i].run(&p);
                 if (p.ok + p.failed)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The nested test: the probe as a guest hypervisor. On the bare processor the same lines come from the processor
- * itself; what a cascade does differently shows in a comparison of the two. */
+/* The nested test: the probe as a guest hypervisor. On the bare processor the same lines come from the
+ * processor itself; what a cascade does differently shows in a comparison of the two. */
 #include "nested.h"
 #include "hw/cpu.h"
 
 static void control_caps(struct l2 *l, const char *name, uint32_t msr, uint32_t true_msr)
 {
         const uint64_t old = hw_rdmsr(msr), now = hw_rdmsr(true_msr);
-        const uint32_t must = (uint32_t)old, may = (uint32_t)(old >> 32), true_must = (uint32_t)now, true_may = (uint32_t)(now >> 32);
+        const uint32_t must = (uint32_t)old, may = (uint32_t)(old >> 32), true_must = (uint32_t)now,
+                       true_may = (uint32_t)(now >> 32);
         check(l->p, !(must & ~may) && !(true_must & ~true_may) && !(true_must & ~must) && may == true_may,
               "capabilities of the %s controls are consistent", name);
 }
@@ -28,23 +29,31 @@ static void capabilities(struct l2 *l)
 {
         struct probe *p = l->p;
         const struct vmx_caps *c = &l->caps;
-        check(p, GET(c->basic, BASIC_REGION_SIZE) <= PAGE_SIZE && GET(c->basic, BASIC_MEMTYPE) == 6 &&
-                         (c->basic & BASIC_TRUE_CTLS) && !(c->basic & BIT(31)),
+        check(p,
+              GET(c->basic, BASIC_REGION_SIZE) <= PAGE_SIZE && GET(c->basic, BASIC_MEMTYPE) == 6 &&
+                      (c->basic & BASIC_TRUE_CTLS) && !(c->basic & BIT(31)),
               "IA32_VMX_BASIC: a page, write-back, TRUE controls");
         control_caps(l, "pin-based", MSR_VMX_PIN, MSR_VMX_TRUE_PIN);
         control_caps(l, "processor-based", MSR_VMX_PROC, MSR_VMX_TRUE_PROC);
         control_caps(l, "exit", MSR_VMX_EXIT, MSR_VMX_TRUE_EXIT);
         control_caps(l, "entry", MSR_VMX_ENTRY, MSR_VMX_TRUE_ENTRY);
-        check(p, !(c->cr0_fixed0 & ~c->cr0_fixed1) && !(c->cr4_fixed0 & ~c->cr4_fixed1), "fixed bits of CR0 and CR4 are consistent");
-        check(p, (hw_read_cr0() & c->cr0_fixed0) == c->cr0_fixed0 && !(hw_read_cr0() & ~c->cr0_fixed1), "CR0 fits VMX operation");
-        check(p, GET(c->vmcs_enum, FIELD_ENC_INDEX) >= highest_index(l), "IA32_VMX_VMCS_ENUM covers all fields");
-        check(p, (c->ept_vpid & EPTCAP_WALK4) && (c->ept_vpid & EPTCAP_WB) && (c->ept_vpid & EPTCAP_2M) &&
-                         (c->ept_vpid & EPTCAP_INVEPT),
+        check(p, !(c->cr0_fixed0 & ~c->cr0_fixed1) && !(c->cr4_fixed0 & ~c->cr4_fixed1),
+              "fixed bits of CR0 and CR4 are consistent");
+        check(p, (hw_read_cr0() & c->cr0_fixed0) == c->cr0_fixed0 && !(hw_read_cr0() & ~c->cr0_fixed1),
+              "CR0 fits VMX operation");
+        check(p, GET(c->vmcs_enum, FIELD_ENC_INDEX) >= highest_index(l),
+              "IA32_VMX_VMCS_ENUM covers all fields");
+        check(p,
+              (c->ept_vpid & EPTCAP_WALK4) && (c->ept_vpid & EPTCAP_WB) && (c->ept_vpid & EPTCAP_2M) &&
+                      (c->ept_vpid & EPTCAP_INVEPT),
               "EPT: four levels, write-back, large pages, INVEPT");
-        check(p, (c->proc2.may1 & (PROC2_EPT | PROC2_UNRESTRICTED | PROC2_VPID)) == (PROC2_EPT | PROC2_UNRESTRICTED | PROC2_VPID),
+        check(p,
+              (c->proc2.may1 & (PROC2_EPT | PROC2_UNRESTRICTED | PROC2_VPID)) ==
+                      (PROC2_EPT | PROC2_UNRESTRICTED | PROC2_VPID),
               "EPT, VPID and unrestricted guest are there");
         uint64_t ignored;
-        check(p, !hw_wrmsr_safe(MSR_VMX_BASIC, c->basic) && !hw_wrmsr_safe(MSR_VMX_MISC, c->misc), "the capability MSRs are read-only");
+        check(p, !hw_wrmsr_safe(MSR_VMX_BASIC, c->basic) && !hw_wrmsr_safe(MSR_VMX_MISC, c->misc),
+              "the capability MSRs are read-only");
         check(p, !hw_rdmsr_safe(MSR_VMX_LAST + 1, &ignored), "behind the last capability MSR is none");
         check(p, !hw_wrmsr_safe(MSR_FEATURE_CONTROL, 0), "IA32_FEATURE_CONTROL is locked");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* nested.h - the parts of the nested test, in files of their own. Each finds VMX on and VMCS 0 current, unless it says
- * otherwise, and leaves it so. */
+/* nested.h - the parts of the nested test, in files of their own. Each finds VMX on and VMCS 0 current,
+ * unless it says otherwise, and leaves it so. */
 #ifndef PROBE_NESTED_H
 #define PROBE_NESTED_H
 
@@ -10,7 +10,7 @@ void nested_before_vmxon(struct l2 *l); /* VMX is off; leaves it on, no VMCS cur
 void nested_pointers(struct l2 *l);     /* no VMCS is current at first */
 void nested_fields(struct l2 *l);
 void nested_invalidations(struct l2 *l);
-void nested_vmxoff(struct l2 *l);       /* leaves VMX off */
+void nested_vmxoff(struct l2 *l); /* leaves VMX off */
 void nested_entry(struct l2 *l);
 void nested_exits(struct l2 *l);
 void nested_control_registers(struct l2 *l);

@@ -106,8 +106,8 @@ static void vm_fail(struct l2 *l, const struct wrong_field *rows, unsigned n, ui
                 l2_set(l, F_exit_msr_store, 8);
                 change(l, &rows[i]);
                 const uint32_t got = l2_run(l, l2_vmcall);
-                check(l->p, got == L2_VMFAIL + error, "%s: %s %u", rows[i].what, got >= L2_VMFAIL ? "error" : "reason",
-                      got & 0xffff);
+                check(l->p, got == L2_VMFAIL + error, "%s: %s %u", rows[i].what,
+                      got >= L2_VMFAIL ? "error" : "reason", got & 0xffff);
         }
 }
 
@@ -133,7 +133,8 @@ static void guest_state(struct l2 *l)
 
 static void msr_areas(struct l2 *l)
 {
-        static struct msr_entry load[2] __attribute__((aligned(16))), store[1] __attribute__((aligned(16))), back[1] __attribute__((aligned(16)));
+        static struct msr_entry load[2] __attribute__((aligned(16))), store[1] __attribute__((aligned(16))),
+                back[1] __attribute__((aligned(16)));
         const uint64_t lstar = hw_rdmsr(MSR_LSTAR);
         l2_reset(l);
         load[0] = (struct msr_entry){ .msr = MSR_LSTAR, .value = 0x1111 };
@@ -156,8 +157,9 @@ static void msr_areas(struct l2 *l)
         l->gprs.r[GPR_RCX] = MSR_LSTAR;
         l2_run(l, l2_rdmsr);
         l2_expect(l, EXIT_VMCALL, 0, "an entry with MSR areas");
-        check(l->p, (uint32_t)l->gprs.r[GPR_RAX] == 0x1111 && *(volatile uint64_t *)&store[0].value == 0x1111 &&
-                            hw_rdmsr(MSR_LSTAR) == 0x2222,
+        check(l->p,
+              (uint32_t)l->gprs.r[GPR_RAX] == 0x1111 && *(volatile uint64_t *)&store[0].value == 0x1111 &&
+                      hw_rdmsr(MSR_LSTAR) == 0x2222,
               "MSRs are loaded at the entry, stored and loaded at the exit");
         hw_wrmsr(MSR_LSTAR, lstar);
 }
@@ -167,8 +169,8 @@ void nested_entry(struct l2 *l)
         l2_reset(l);
         l->launched[0] = true;
         l2_run(l, l2_vmcall);
-        check(l->p, l->exit.reason == L2_VMFAIL + VMX_ERR_VMRESUME_NOT_LAUNCHED, "VMRESUME of a clear VMCS: error %u",
-              l->exit.reason & 0xffff);
+        check(l->p, l->exit.reason == L2_VMFAIL + VMX_ERR_VMRESUME_NOT_LAUNCHED,
+              "VMRESUME of a clear VMCS: error %u", l->exit.reason & 0xffff);
         l->launched[0] = false;
         vm_fail(l, controls, ARRAY_LEN(controls), VMX_ERR_ENTRY_CONTROLS);
         vm_fail(l, host, ARRAY_LEN(host), VMX_ERR_ENTRY_HOST_STATE);
@@ -176,17 +178,20 @@ void nested_entry(struct l2 *l)
         msr_areas(l);
 
         l2_reset(l);
-        check(l->p, !l->launched[0] || (l2_clear(l, 0), l2_load(l, 0), true), "a VMCS can be cleared after entries");
+        check(l->p, !l->launched[0] || (l2_clear(l, 0), l2_load(l, 0), true),
+              "a VMCS can be cleared after entries");
         l2_run(l, l2_vmcall);
         l2_expect(l, EXIT_VMCALL, 0, "VMLAUNCH");
-        check(l->p, l->exit.insn_len == 3 && l->exit.rip == (uint64_t)l2_vmcall, "VMCALL has length %u", l->exit.insn_len);
+        check(l->p, l->exit.insn_len == 3 && l->exit.rip == (uint64_t)l2_vmcall, "VMCALL has length %u",
+              l->exit.insn_len);
         l->launched[0] = false;
         l2_run(l, l2_vmcall);
-        check(l->p, l->exit.reason == L2_VMFAIL + VMX_ERR_VMLAUNCH_NOT_CLEAR, "VMLAUNCH twice: error %u", l->exit.reason & 0xffff);
+        check(l->p, l->exit.reason == L2_VMFAIL + VMX_ERR_VMLAUNCH_NOT_CLEAR, "VMLAUNCH twice: error %u",
+              l->exit.reason & 0xffff);
         l->launched[0] = true;
         l2_run(l, l2_vmcall);
         l2_expect(l, EXIT_VMCALL, 0, "VMRESUME");
         const uint32_t flags = l2_enter_after_mov_ss();
-        check(l->p, (flags & RFLAGS_ZF) && vmread(F_insn_error) == VMX_ERR_ENTRY_MOV_SS, "VMRESUME after MOV SS: error %u",
-              (uint32_t)vmread(F_insn_error));
+        check(l->p, (flags & RFLAGS_ZF) && vmread(F_insn_error) == VMX_ERR_ENTRY_MOV_SS,
+              "VMRESUME after MOV SS: error %u", (uint32_t)vmread(F_insn_error));
 }

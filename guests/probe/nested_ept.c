@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Nested test: the guest hypervisor's EPT, with pages of both sizes. SDM 3C "The Extended Page Table Mechanism". */
+/* Nested test: the guest hypervisor's EPT, with pages of both sizes. SDM 3C "The Extended Page Table
+ * Mechanism". */
 #include "base/x86.h"
 #include "nested.h"
 
@@ -14,7 +15,8 @@
 #define VALUE        0x0123456789abcdefull
 #define VMCALL_CODE  0xc1010f /* 0f 01 c1 */
 
-/* Bits that older processors and newer ones define differently (advanced information, NMI unblocking) are left out. */
+/* Bits that older processors and newer ones define differently (advanced information, NMI unblocking) are
+ * left out. */
 #define QUALIFICATION BITS(8, 0)
 
 static void flush(void)
@@ -32,25 +34,30 @@ static void expect_violation(struct l2 *l, uint64_t qualification, uint64_t at, 
 {
         l->exit.qualification &= QUALIFICATION;
         l2_expect(l, EXIT_EPT_VIOLATION, qualification | EPTQ_LINEAR_VALID | EPTQ_TRANSLATED, what);
-        if (l->exit.reason == EXIT_EPT_VIOLATION && (l->exit.guest_physical != at || l->exit.guest_linear != at))
-                check(l->p, false, "%s: guest-physical 0x%llx, linear 0x%llx", what, (unsigned long long)l->exit.guest_physical,
-                      (unsigned long long)l->exit.guest_linear);
+        if (l->exit.reason == EXIT_EPT_VIOLATION &&
+            (l->exit.guest_physical != at || l->exit.guest_linear != at))
+                check(l->p, false, "%s: guest-physical 0x%llx, linear 0x%llx", what,
+                      (unsigned long long)l->exit.guest_physical, (unsigned long long)l->exit.guest_linear);
 }
 
 static void mapped(struct l2 *l)
 {
         *(volatile uint64_t *)(l2_window[0] + 8) = VALUE;
         run_at(l, l2_read, WINDOW_4K + 8);
-        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RAX] == VALUE, "EPT: a read through a page of 4 KiB");
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RAX] == VALUE,
+              "EPT: a read through a page of 4 KiB");
         l->gprs.r[GPR_RAX] = ~VALUE;
         run_at(l, l2_write, WINDOW_4K + PAGE_SIZE);
-        check(l->p, l->exit.reason == EXIT_VMCALL && *(volatile uint64_t *)l2_window[1] == ~VALUE, "EPT: a write through a page of 4 KiB");
+        check(l->p, l->exit.reason == EXIT_VMCALL && *(volatile uint64_t *)l2_window[1] == ~VALUE,
+              "EPT: a write through a page of 4 KiB");
         *(volatile uint64_t *)(WINDOW_2M_AT + 0x123450) = VALUE;
         run_at(l, l2_read, WINDOW_2M + 0x123450);
-        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RAX] == VALUE, "EPT: a read through a page of 2 MiB");
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RAX] == VALUE,
+              "EPT: a read through a page of 2 MiB");
         *(volatile uint64_t *)(WINDOW_2M_AT + 0x1ff000) = VMCALL_CODE;
         run_at(l, l2_jump, WINDOW_2M + 0x1ff000);
-        check(l->p, l->exit.reason == EXIT_VMCALL && l->exit.rip == WINDOW_2M + 0x1ff000, "EPT: code in a page of 2 MiB");
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->exit.rip == WINDOW_2M + 0x1ff000,
+              "EPT: code in a page of 2 MiB");
 }
 
 static void not_mapped(struct l2 *l)
@@ -98,12 +105,14 @@ static void permissions(struct l2 *l)
         l2_ept_pd_high[1] &= ~EPT_W;
         flush();
         run_at(l, l2_write, WINDOW_2M + 0x1000);
-        expect_violation(l, EPTQ_WRITE | (EPT_R | EPT_X) << 3, WINDOW_2M + 0x1000, "EPT: a write to a read-only page of 2 MiB");
+        expect_violation(l, EPTQ_WRITE | (EPT_R | EPT_X) << 3, WINDOW_2M + 0x1000,
+                         "EPT: a write to a read-only page of 2 MiB");
         l2_ept_pd_high[1] |= EPT_W;
         l2_ept_pd_high[0] &= ~EPT_W;
         flush();
         run_at(l, l2_write, WINDOW_4K);
-        expect_violation(l, EPTQ_WRITE | (EPT_R | EPT_X) << 3, WINDOW_4K, "EPT: a right that the table above lacks");
+        expect_violation(l, EPTQ_WRITE | (EPT_R | EPT_X) << 3, WINDOW_4K,
+                         "EPT: a right that the table above lacks");
         l2_ept_pd_high[0] |= EPT_W;
         flush();
 }
@@ -114,7 +123,8 @@ static void misconfigured(struct l2 *l, uint64_t *entry, uint64_t value, uint64_
         *entry = value;
         flush();
         run_at(l, l2_read, at);
-        check(l->p, l->exit.reason == EXIT_EPT_MISCONFIG && l->exit.guest_physical == at, "%s: reason %u", what, l->exit.reason);
+        check(l->p, l->exit.reason == EXIT_EPT_MISCONFIG && l->exit.guest_physical == at, "%s: reason %u",
+              what, l->exit.reason);
         *entry = old;
         flush();
 }
@@ -124,10 +134,13 @@ static void misconfigurations(struct l2 *l)
         const uint64_t at = WINDOW_4K + 3 * PAGE_SIZE, good = l2_ept_pt[3], large = l2_ept_pd_high[1];
         misconfigured(l, &l2_ept_pt[3], (good & ~(EPT_R | EPT_X)), at, "EPT misconfiguration, write only");
         misconfigured(l, &l2_ept_pt[3], (good & ~EPT_R), at, "EPT misconfiguration, write and execute");
-        misconfigured(l, &l2_ept_pt[3], (good & ~EPT_TYPE) | 2u << 3, at, "EPT misconfiguration, memory type 2");
+        misconfigured(l, &l2_ept_pt[3], (good & ~EPT_TYPE) | 2u << 3, at,
+                      "EPT misconfiguration, memory type 2");
         misconfigured(l, &l2_ept_pt[3], good | BIT(51), at, "EPT misconfiguration, address too wide");
-        misconfigured(l, &l2_ept_pd_high[1], large | BIT(13), WINDOW_2M, "EPT misconfiguration, large page not aligned");
-        misconfigured(l, &l2_ept_pd_high[0], l2_ept_pd_high[0] | BIT(4), at, "EPT misconfiguration, reserved bits of a table");
+        misconfigured(l, &l2_ept_pd_high[1], large | BIT(13), WINDOW_2M,
+                      "EPT misconfiguration, large page not aligned");
+        misconfigured(l, &l2_ept_pd_high[0], l2_ept_pd_high[0] | BIT(4), at,
+                      "EPT misconfiguration, reserved bits of a table");
 }
 
 static void accessed_and_dirty(struct l2 *l)
@@ -143,8 +156,10 @@ static void accessed_and_dirty(struct l2 *l)
         check(l->p, l->exit.reason == EXIT_VMCALL && (read & EPT_ACCESSED) && !(read & EPT_DIRTY),
               "EPT with A/D: a read sets accessed only");
         check(l->p, (written & EPT_ACCESSED) && (written & EPT_DIRTY), "EPT with A/D: a write sets dirty");
-        check(l->p, *(volatile uint64_t *)&l2_ept_pd_high[0] & EPT_ACCESSED, "EPT with A/D: tables are accessed as well");
-        check(l->p, !(*(volatile uint64_t *)&l2_ept_pt[3] & EPT_ACCESSED), "EPT with A/D: other pages are not");
+        check(l->p, *(volatile uint64_t *)&l2_ept_pd_high[0] & EPT_ACCESSED,
+              "EPT with A/D: tables are accessed as well");
+        check(l->p, !(*(volatile uint64_t *)&l2_ept_pt[3] & EPT_ACCESSED),
+              "EPT with A/D: other pages are not");
         l2_set(l, F_eptp, vmread(F_eptp) & ~EPTP_AD);
         l2_ept_pt[1] &= ~(EPT_ACCESSED | EPT_DIRTY);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Nested test: events into the guest and out of it. The guest shares the probe's handlers: what it takes itself is
- * counted in traps(). */
+/* Nested test: events into the guest and out of it. The guest shares the probe's handlers: what it takes
+ * itself is counted in traps(). */
 #include "apic.h"
 #include "base/x86.h"
 #include "irq_wait.h"
@@ -20,7 +20,8 @@ static uint32_t event(enum intr_type type, unsigned vector)
 
 /* --- exceptions --- */
 
-static void expect_exception(struct l2 *l, uint32_t info, uint32_t error, uint64_t qualification, const char *what)
+static void expect_exception(struct l2 *l, uint32_t info, uint32_t error, uint64_t qualification,
+                             const char *what)
 {
         l2_expect(l, EXIT_EXCEPTION_NMI, qualification, what);
         const bool error_ok = !(info & INTR_ERROR_VALID) || l->exit.intr_error == error;
@@ -37,13 +38,16 @@ static void exceptions(struct l2 *l)
         expect_exception(l, event(INTR_TYPE_HW_EXCEPTION, VEC_DE), 0, 0, "#DE by the exception bitmap");
         l2_run(l, l2_int3);
         expect_exception(l, event(INTR_TYPE_SW_EXCEPTION, VEC_BP), 0, 0, "INT3 by the exception bitmap");
-        check(l->p, l->exit.insn_len == 1 && l->exit.rip == (uint64_t)l2_int3, "INT3 has length %u", l->exit.insn_len);
+        check(l->p, l->exit.insn_len == 1 && l->exit.rip == (uint64_t)l2_int3, "INT3 has length %u",
+              l->exit.insn_len);
         l->gprs.r[GPR_RBX] = BIT(62);
         l2_run(l, l2_read);
-        expect_exception(l, event(INTR_TYPE_HW_EXCEPTION, VEC_GP) | INTR_ERROR_VALID, 0, 0, "#GP by the exception bitmap");
+        expect_exception(l, event(INTR_TYPE_HW_EXCEPTION, VEC_GP) | INTR_ERROR_VALID, 0, 0,
+                         "#GP by the exception bitmap");
         l->gprs.r[GPR_RBX] = BIT(45);
         l2_run(l, l2_write);
-        expect_exception(l, event(INTR_TYPE_HW_EXCEPTION, VEC_PF) | INTR_ERROR_VALID, PF_WRITE, BIT(45), "#PF by the exception bitmap");
+        expect_exception(l, event(INTR_TYPE_HW_EXCEPTION, VEC_PF) | INTR_ERROR_VALID, PF_WRITE, BIT(45),
+                         "#PF by the exception bitmap");
 
         l2_set(l, F_pf_error_mask, PF_WRITE);
         l2_set(l, F_pf_error_match, PF_WRITE);
@@ -52,12 +56,14 @@ static void exceptions(struct l2 *l)
         traps()->resume = (uint64_t)l2_vmcall;
         l2_run(l, l2_read);
         l2_expect(l, EXIT_VMCALL, 0, "#PF whose error code does not match");
-        check(l->p, traps()->vector == VEC_PF && traps()->error == 0 && traps()->cr2 == BIT(45), "the guest has taken it itself");
+        check(l->p, traps()->vector == VEC_PF && traps()->error == 0 && traps()->cr2 == BIT(45),
+              "the guest has taken it itself");
         l2_set(l, F_exception_bitmap, 0);
         traps()->resume = (uint64_t)l2_vmcall;
         l2_run(l, l2_ud);
         l2_expect(l, EXIT_VMCALL, 0, "#UD without the exception bitmap");
-        check(l->p, traps()->vector == VEC_UD && traps()->rip == (uint64_t)l2_ud, "the guest has taken #UD itself");
+        check(l->p, traps()->vector == VEC_UD && traps()->rip == (uint64_t)l2_ud,
+              "the guest has taken #UD itself");
 }
 
 /* --- injection --- */
@@ -70,8 +76,10 @@ static void injections(struct l2 *l)
         l2_set(l, F_entry_intr_info, event(INTR_TYPE_EXT, VECTOR_INJECTED));
         l2_run(l, l2_vmcall);
         l2_expect(l, EXIT_VMCALL, 0, "injecting an external interrupt");
-        check(l->p, trap_count(VECTOR_INJECTED) == 1 && traps()->interrupt_rip == (uint64_t)l2_vmcall, "the guest has taken it");
-        check(l->p, !(vmread(F_entry_intr_info) & INTR_VALID), "the exit cleared the valid bit of the injection");
+        check(l->p, trap_count(VECTOR_INJECTED) == 1 && traps()->interrupt_rip == (uint64_t)l2_vmcall,
+              "the guest has taken it");
+        check(l->p, !(vmread(F_entry_intr_info) & INTR_VALID),
+              "the exit cleared the valid bit of the injection");
 
         l2_set(l, F_entry_intr_info, event(INTR_TYPE_SW_INTR, VECTOR_INJECTED));
         l2_set(l, F_entry_insn_len, 1);
@@ -83,13 +91,16 @@ static void injections(struct l2 *l)
         l2_set(l, F_entry_intr_info, event(INTR_TYPE_HW_EXCEPTION, VEC_GP) | INTR_ERROR_VALID);
         l2_set(l, F_entry_error_code, ERROR_CODE);
         l2_run(l, l2_nops);
-        check(l->p, l->exit.reason == EXIT_VMCALL && traps()->vector == VEC_GP && traps()->error == ERROR_CODE,
+        check(l->p,
+              l->exit.reason == EXIT_VMCALL && traps()->vector == VEC_GP && traps()->error == ERROR_CODE,
               "injecting #GP with an error code");
 
         traps()->resume = (uint64_t)l2_vmcall;
         l2_set(l, F_entry_intr_info, event(INTR_TYPE_NMI, VEC_NMI));
         l2_run(l, l2_nops);
-        check(l->p, l->exit.reason == EXIT_VMCALL && traps()->vector == VEC_NMI && traps()->rip == (uint64_t)l2_nops,
+        check(l->p,
+              l->exit.reason == EXIT_VMCALL && traps()->vector == VEC_NMI &&
+                      traps()->rip == (uint64_t)l2_nops,
               "injecting an NMI");
 
         l2_reset(l);
@@ -99,14 +110,16 @@ static void injections(struct l2 *l)
         l2_run(l, l2_nops);
         check(l->p, l->exit.reason == EXIT_EPT_VIOLATION && (l->exit.qualification & EPTQ_WRITE),
               "an EPT violation while an injected interrupt is delivered");
-        check(l->p, l->exit.idt_info == event(INTR_TYPE_EXT, VECTOR_INJECTED), "IDT-vectoring information 0x%x", l->exit.idt_info);
+        check(l->p, l->exit.idt_info == event(INTR_TYPE_EXT, VECTOR_INJECTED),
+              "IDT-vectoring information 0x%x", l->exit.idt_info);
         l2_reset(l);
         l2_set(l, F_exception_bitmap, BIT(VEC_PF));
         l2_set(l, F_guest_idtr_base, BIT(45));
         l2_run(l, l2_ud);
         check(l->p, l->exit.reason == EXIT_EXCEPTION_NMI && GET(l->exit.intr_info, INTR_VECTOR) == VEC_PF,
               "#PF while an exception is delivered");
-        check(l->p, l->exit.idt_info == event(INTR_TYPE_HW_EXCEPTION, VEC_UD), "IDT-vectoring information 0x%x", l->exit.idt_info);
+        check(l->p, l->exit.idt_info == event(INTR_TYPE_HW_EXCEPTION, VEC_UD),
+              "IDT-vectoring information 0x%x", l->exit.idt_info);
 }
 
 /* --- windows and the preemption timer --- */
@@ -154,16 +167,20 @@ static void preemption_timer(struct l2 *l)
         l2_run(l, l2_spin);
         const uint64_t took = hw_rdtsc() - start;
         l2_expect(l, EXIT_PREEMPTION_TIMER, 0, "preemption timer");
-        check(l->p, took >= PREEMPT_UNITS && vmread(F_guest_preemption_timer) == 0, "it took its time and its saved value is 0");
+        check(l->p, took >= PREEMPT_UNITS && vmread(F_guest_preemption_timer) == 0,
+              "it took its time and its saved value is 0");
         l2_set(l, F_guest_preemption_timer, UINT32_MAX);
         l2_run(l, l2_vmcall);
         const uint64_t rest = vmread(F_guest_preemption_timer);
-        check(l->p, l->exit.reason == EXIT_VMCALL && rest < UINT32_MAX && rest > UINT32_MAX - PREEMPT_UNITS * 1000ull,
+        check(l->p,
+              l->exit.reason == EXIT_VMCALL && rest < UINT32_MAX &&
+                      rest > UINT32_MAX - PREEMPT_UNITS * 1000ull,
               "an exit before saves the rest");
         l2_set(l, F_exit_ctls, vmread(F_exit_ctls) & ~(uint64_t)EXIT_CTL_SAVE_PREEMPTION_TIMER);
         l2_set(l, F_guest_preemption_timer, UINT32_MAX - 5);
         l2_run(l, l2_vmcall);
-        check(l->p, vmread(F_guest_preemption_timer) == UINT32_MAX - 5, "without the control nothing is saved");
+        check(l->p, vmread(F_guest_preemption_timer) == UINT32_MAX - 5,
+              "without the control nothing is saved");
 }
 
 /* --- interrupts from the local APIC --- */
@@ -183,7 +200,8 @@ static void external_interrupts(struct l2 *l)
         arm_timer();
         l2_run(l, l2_spin);
         l2_expect(l, EXIT_EXT_INTR, 0, "external interrupt, not acknowledged");
-        check(l->p, !(l->exit.intr_info & INTR_VALID) && trap_count(VECTOR_TIMER) == 0, "it is still pending");
+        check(l->p, !(l->exit.intr_info & INTR_VALID) && trap_count(VECTOR_TIMER) == 0,
+              "it is still pending");
         irq_let_in();
         check(l->p, trap_count(VECTOR_TIMER) == 1, "and arrives outside of the guest");
         apic_eoi();
@@ -192,7 +210,8 @@ static void external_interrupts(struct l2 *l)
         arm_timer();
         l2_run(l, l2_spin);
         l2_expect(l, EXIT_EXT_INTR, 0, "external interrupt, acknowledged");
-        check(l->p, l->exit.intr_info == event(INTR_TYPE_EXT, VECTOR_TIMER), "interruption information 0x%x", l->exit.intr_info);
+        check(l->p, l->exit.intr_info == event(INTR_TYPE_EXT, VECTOR_TIMER), "interruption information 0x%x",
+              l->exit.intr_info);
         irq_let_in();
         check(l->p, trap_count(VECTOR_TIMER) == 0, "it does not arrive a second time");
         apic_eoi();
@@ -249,7 +268,8 @@ static void alternating(struct l2 *l)
         check(l->p, vmread(F_exit_reason) == EXIT_VMCALL, "each keeps its exit information");
         l2_clear(l, 0);
         l2_load(l, 0);
-        check(l->p, vmread(F_exit_reason) == EXIT_VMCALL && vmread(F_guest_rip) == (uint64_t)l2_vmcall, "also over VMCLEAR");
+        check(l->p, vmread(F_exit_reason) == EXIT_VMCALL && vmread(F_guest_rip) == (uint64_t)l2_vmcall,
+              "also over VMCLEAR");
         l->gprs.r[GPR_RAX] = 7;
         l2_resume(l);
         l2_expect(l, EXIT_VMCALL, 0, "VMLAUNCH after VMCLEAR");

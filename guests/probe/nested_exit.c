@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Nested test: instructions that exit, the bitmaps and masks that decide about it, and what the exit tells. */
+/* Nested test: instructions that exit, the bitmaps and masks that decide about it, and what the exit
+ * tells. */
 #include "base/libc.h"
 #include "base/msr_numbers.h"
 #include "base/x86.h"
 #include "hw/cpu.h"
 #include "nested.h"
 
-#define PORT_TRAPPED   0x5555
-#define PORT_PASSED    0x80
-#define MSR_OUTSIDE    0x40000000
-#define BITMAP_WRITE   2048
-#define TSC_SHIFT      (1ull << 40)
-#define TSC_SLACK      (1ull << 32)
-#define IN_IMM_PORT    0x71
-#define CR4_OSXSAVE    BIT(18)
+#define PORT_TRAPPED 0x5555
+#define PORT_PASSED  0x80
+#define MSR_OUTSIDE  0x40000000
+#define BITMAP_WRITE 2048
+#define TSC_SHIFT    (1ull << 40)
+#define TSC_SLACK    (1ull << 32)
+#define IN_IMM_PORT  0x71
+#define CR4_OSXSAVE  BIT(18)
 
 static void set_bit(uint8_t *bitmap, unsigned bit)
 {
@@ -25,7 +26,8 @@ static uint64_t io_qualification(unsigned port, unsigned bytes, uint64_t flags)
         return PUT(0, IOQ_PORT, port) | (bytes - 1) | flags;
 }
 
-static void with_length(struct l2 *l, uint32_t reason, uint64_t qualification, uint32_t length, const char *what)
+static void with_length(struct l2 *l, uint32_t reason, uint64_t qualification, uint32_t length,
+                        const char *what)
 {
         l2_expect(l, reason, qualification, what);
         if (l->exit.insn_len != length)
@@ -65,11 +67,12 @@ static const struct {
 
 static bool has_info(uint32_t reason)
 {
-        return reason == EXIT_GDTR_IDTR || reason == EXIT_LDTR_TR || reason == EXIT_VMXON || reason == EXIT_VMREAD ||
-               reason == EXIT_VMPTRST || reason == EXIT_RDRAND;
+        return reason == EXIT_GDTR_IDTR || reason == EXIT_LDTR_TR || reason == EXIT_VMXON ||
+               reason == EXIT_VMREAD || reason == EXIT_VMPTRST || reason == EXIT_RDRAND;
 }
 
-/* SDM 3C "Exit Qualification": 0 without a displacement. Bochs 2.7 leaves there what its decoder had left over. */
+/* SDM 3C "Exit Qualification": 0 without a displacement. Bochs 2.7 leaves there what its decoder had left
+ * over. */
 static bool has_register(uint32_t reason)
 {
         return reason == EXIT_VMREAD || reason == EXIT_LDTR_TR;
@@ -103,7 +106,8 @@ static void registers(struct l2 *l)
                 l->gprs.r[i] = 0x1111111111111111ull * i;
         const struct gprs before = l->gprs;
         l2_run(l, l2_cpuid);
-        check(l->p, memcmp(&before, &l->gprs, sizeof(before)) == 0, "the general registers pass an entry and an exit");
+        check(l->p, memcmp(&before, &l->gprs, sizeof(before)) == 0,
+              "the general registers pass an entry and an exit");
         l->gprs.r[GPR_RAX] = 0x99;
         l2_set(l, F_guest_rip, vmread(F_guest_rip) + l->exit.insn_len);
         l2_resume(l);
@@ -125,7 +129,8 @@ static void io(struct l2 *l)
         static uint8_t bytes[16];
         l2_reset(l);
         l2_run(l, l2_in_imm);
-        with_length(l, EXIT_IO, io_qualification(IN_IMM_PORT, 1, IOQ_IN | IOQ_IMMEDIATE), 2, "IN from an immediate port");
+        with_length(l, EXIT_IO, io_qualification(IN_IMM_PORT, 1, IOQ_IN | IOQ_IMMEDIATE), 2,
+                    "IN from an immediate port");
         l->gprs.r[GPR_RDX] = PORT_TRAPPED;
         l2_run(l, l2_in);
         with_length(l, EXIT_IO, io_qualification(PORT_TRAPPED, 4, IOQ_IN), 1, "IN of four bytes");
@@ -134,11 +139,14 @@ static void io(struct l2 *l)
         l->gprs.r[GPR_RSI] = l->gprs.r[GPR_RDI] = (uint64_t)bytes;
         l2_run(l, l2_outsb);
         with_length(l, EXIT_IO, io_qualification(PORT_TRAPPED, 1, IOQ_STRING), 1, "OUTSB");
-        check(l->p, l->exit.guest_linear == (uint64_t)bytes, "OUTSB: the linear address, information 0x%x", l->exit.insn_info);
+        check(l->p, l->exit.guest_linear == (uint64_t)bytes, "OUTSB: the linear address, information 0x%x",
+              l->exit.insn_info);
         l->gprs.r[GPR_RCX] = 5;
         l2_run(l, l2_rep_insw);
-        with_length(l, EXIT_IO, io_qualification(PORT_TRAPPED, 2, IOQ_STRING | IOQ_REP | IOQ_IN), 3, "REP INSW");
-        check(l->p, l->gprs.r[GPR_RCX] == 5 && l->exit.guest_linear == (uint64_t)bytes, "REP INSW: nothing moved yet");
+        with_length(l, EXIT_IO, io_qualification(PORT_TRAPPED, 2, IOQ_STRING | IOQ_REP | IOQ_IN), 3,
+                    "REP INSW");
+        check(l->p, l->gprs.r[GPR_RCX] == 5 && l->exit.guest_linear == (uint64_t)bytes,
+              "REP INSW: nothing moved yet");
 
         l2_reset(l);
         l2_proc_on(l, PROC_IO_BITMAPS);
@@ -154,7 +162,8 @@ static void io(struct l2 *l)
         l2_run(l, l2_out);
         l2_expect(l, EXIT_VMCALL, 0, "I/O bitmaps: the port below");
         l2_run(l, l2_outw);
-        l2_expect(l, EXIT_IO, io_qualification(PORT_TRAPPED - 1, 2, 0), "I/O bitmaps: two bytes that reach into it");
+        l2_expect(l, EXIT_IO, io_qualification(PORT_TRAPPED - 1, 2, 0),
+                  "I/O bitmaps: two bytes that reach into it");
         l->gprs.r[GPR_RDX] = 0x9000;
         l2_run(l, l2_out);
         l2_expect(l, EXIT_IO, io_qualification(0x9000, 1, 0), "I/O bitmaps: OUT to a port of bitmap B");
@@ -190,11 +199,15 @@ static void msrs(struct l2 *l)
         msr_access(l, l2_wrmsr, MSR_LSTAR, EXIT_VMCALL, "MSR bitmap: WRMSR that is let through");
         check(l->p, hw_rdmsr(MSR_LSTAR) == 0x3333, "the guest's LSTAR is the processor's");
         hw_wrmsr(MSR_LSTAR, lstar);
-        msr_access(l, l2_rdmsr, MSR_FEATURE_CONTROL, EXIT_VMCALL, "MSR bitmap: RDMSR of a register of the level above");
-        check(l->p, (uint32_t)l->gprs.r[GPR_RAX] == (uint32_t)hw_rdmsr(MSR_FEATURE_CONTROL), "its value is the one seen outside");
+        msr_access(l, l2_rdmsr, MSR_FEATURE_CONTROL, EXIT_VMCALL,
+                   "MSR bitmap: RDMSR of a register of the level above");
+        check(l->p, (uint32_t)l->gprs.r[GPR_RAX] == (uint32_t)hw_rdmsr(MSR_FEATURE_CONTROL),
+              "its value is the one seen outside");
         l->gprs.r[GPR_RAX] = 0x44;
-        msr_access(l, l2_wrmsr, MSR_SYSENTER_EIP, EXIT_VMCALL, "MSR bitmap: WRMSR of a register of the guest-state area");
-        check(l->p, vmread(F_guest_sysenter_eip) == 0x44 && hw_rdmsr(MSR_SYSENTER_EIP) == 0, "it is saved, and the host's is loaded");
+        msr_access(l, l2_wrmsr, MSR_SYSENTER_EIP, EXIT_VMCALL,
+                   "MSR bitmap: WRMSR of a register of the guest-state area");
+        check(l->p, vmread(F_guest_sysenter_eip) == 0x44 && hw_rdmsr(MSR_SYSENTER_EIP) == 0,
+              "it is saved, and the host's is loaded");
         l2_set(l, F_proc_ctls, vmread(F_proc_ctls) & ~(uint64_t)PROC_MSR_BITMAPS);
         msr_access(l, l2_rdmsr, MSR_CSTAR, EXIT_RDMSR, "RDMSR without a bitmap");
 }
@@ -207,7 +220,8 @@ static void tsc_offset(struct l2 *l)
         const uint64_t before = hw_rdtsc();
         l2_run(l, l2_rdtsc);
         const uint64_t seen = (uint32_t)l->gprs.r[GPR_RAX] | l->gprs.r[GPR_RDX] << 32;
-        check(l->p, l->exit.reason == EXIT_VMCALL && seen - before - TSC_SHIFT < TSC_SLACK, "TSC offset: RDTSC");
+        check(l->p, l->exit.reason == EXIT_VMCALL && seen - before - TSC_SHIFT < TSC_SLACK,
+              "TSC offset: RDTSC");
         l->gprs.r[GPR_RCX] = MSR_TSC;
         l2_run(l, l2_rdmsr);
         const uint64_t by_msr = (uint32_t)l->gprs.r[GPR_RAX] | l->gprs.r[GPR_RDX] << 32;
@@ -239,7 +253,8 @@ static void cr0(struct l2 *l)
         l2_set(l, F_cr0_shadow, CR0_TS);
         l2_run(l, l2_read_cr0);
         l2_expect(l, EXIT_VMCALL, 0, "MOV from CR0");
-        check(l->p, l->gprs.r[GPR_RBX] == ((now | CR0_TS) & ~CR0_WP), "CR0 reads its shadow where it is masked");
+        check(l->p, l->gprs.r[GPR_RBX] == ((now | CR0_TS) & ~CR0_WP),
+              "CR0 reads its shadow where it is masked");
         l->gprs.r[GPR_RBX] = (now | CR0_TS | CR0_MP) & ~CR0_WP;
         l2_run(l, l2_write_cr0);
         l2_expect(l, EXIT_VMCALL, 0, "MOV to CR0 that agrees with the shadow");
@@ -281,7 +296,8 @@ static void cr3(struct l2 *l)
         l2_run(l, l2_write_cr3);
         l2_expect(l, EXIT_VMCALL, 0, "MOV to CR3 without CR3-load exiting");
         l2_run(l, l2_read_cr3);
-        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RBX] == now, "MOV from CR3 without CR3-store exiting");
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RBX] == now,
+              "MOV from CR3 without CR3-store exiting");
 }
 
 static void cr4(struct l2 *l)
@@ -290,7 +306,8 @@ static void cr4(struct l2 *l)
         l2_reset(l);
         l2_set(l, F_cr4_mask, CR4_VMXE);
         l2_run(l, l2_read_cr4);
-        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RBX] == (now & ~CR4_VMXE), "CR4 reads its shadow where it is masked");
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RBX] == (now & ~CR4_VMXE),
+              "CR4 reads its shadow where it is masked");
         l->gprs.r[GPR_RBX] = (now & ~CR4_VMXE) | CR4_PSE;
         l2_run(l, l2_write_cr4);
         l2_expect(l, EXIT_VMCALL, 0, "MOV to CR4 that agrees with the shadow");

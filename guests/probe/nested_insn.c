@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Nested test: the VMX instructions outside of entries, success and every failure. SDM 3C "VMX Instruction Reference".
- * Failures of VMLAUNCH and VMRESUME are in nested_entry.c. */
+/* Nested test: the VMX instructions outside of entries, success and every failure. SDM 3C "VMX Instruction
+ * Reference". Failures of VMLAUNCH and VMRESUME are in nested_entry.c. */
 #include "base/libc.h"
 #include "base/x86.h"
 #include "hw/cpu.h"
 #include "nested.h"
 #include "traps.h"
 
-#define PATTERN     0x5aa5c33c96690ff0ull
-#define BAD_FIELD   0x3000ull /* reserved bit 12 */
-#define LAST_FIELD  0x6fffull
+#define PATTERN    0x5aa5c33c96690ff0ull
+#define BAD_FIELD  0x3000ull /* reserved bit 12 */
+#define LAST_FIELD 0x6fffull
 
 static uint8_t wrong_revision[PAGE_SIZE] __attribute__((aligned(4096)));
 
@@ -140,7 +140,8 @@ static uint64_t pattern_for(const struct vmcs_field_info *f, uint64_t salt)
 
 static bool writable(const struct l2 *l, const struct vmcs_field_info *f)
 {
-        return vmcs_field_exists(f, &l->caps) && (f->type != TYPE_READ_ONLY || (l->caps.misc & MISC_VMWRITE_ANY));
+        return vmcs_field_exists(f, &l->caps) &&
+               (f->type != TYPE_READ_ONLY || (l->caps.misc & MISC_VMWRITE_ANY));
 }
 
 static unsigned write_all(const struct l2 *l, uint64_t salt)
@@ -179,11 +180,13 @@ static void halves(struct l2 *l)
         l2_set(l, F_tsc_offset + 1, 0xcafe9abcdef0ull);
         op(l, try_vmread(F_tsc_offset, &low), 0, "VMREAD of a 64-bit field");
         op(l, try_vmread(F_tsc_offset + 1, &high), 0, "VMREAD of its high half");
-        check(l->p, low == 0x9abcdef055667788ull && high == 0x9abcdef0, "the halves of a 64-bit field: 0x%llx 0x%llx",
-              (unsigned long long)low, (unsigned long long)high);
+        check(l->p, low == 0x9abcdef055667788ull && high == 0x9abcdef0,
+              "the halves of a 64-bit field: 0x%llx 0x%llx", (unsigned long long)low,
+              (unsigned long long)high);
         l2_set(l, F_guest_efer, 0x1122334455667788ull);
         l2_set(l, F_guest_efer + 1, 0x99);
-        check(l->p, vmread(F_guest_efer) == 0x9955667788ull, "the high half of a shadowed field can be written");
+        check(l->p, vmread(F_guest_efer) == 0x9955667788ull,
+              "the high half of a shadowed field can be written");
 }
 
 static void memory_operands(struct l2 *l)
@@ -191,19 +194,32 @@ static void memory_operands(struct l2 *l)
         static uint64_t words[8];
         const uint64_t index = 3;
         words[4] = PATTERN;
-        __asm__ volatile("vmwrite 8(%[b], %[i], 8), %[f]" : : [b] "r"(words), [i] "r"(index), [f] "r"((uint64_t)F_guest_rip) : "memory", "cc");
+        __asm__ volatile("vmwrite 8(%[b], %[i], 8), %[f]"
+                         :
+                         : [b] "r"(words), [i] "r"(index), [f] "r"((uint64_t)F_guest_rip)
+                         : "memory", "cc");
         check(l->p, vmread(F_guest_rip) == PATTERN, "VMWRITE from memory");
-        __asm__ volatile("vmread %[f], -8(%[b])" : : [b] "r"(words + 7), [f] "r"((uint64_t)F_guest_rip) : "memory", "cc");
+        __asm__ volatile("vmread %[f], -8(%[b])"
+                         :
+                         : [b] "r"(words + 7), [f] "r"((uint64_t)F_guest_rip)
+                         : "memory", "cc");
         check(l->p, words[6] == PATTERN, "VMREAD to memory");
-        __asm__ volatile("vmwrite 8(%[b], %[i], 8), %[f]" : : [b] "r"(words), [i] "r"(index), [f] "r"((uint64_t)F_cr0_mask) : "memory", "cc");
+        __asm__ volatile("vmwrite 8(%[b], %[i], 8), %[f]"
+                         :
+                         : [b] "r"(words), [i] "r"(index), [f] "r"((uint64_t)F_cr0_mask)
+                         : "memory", "cc");
         check(l->p, vmread(F_cr0_mask) == PATTERN, "VMWRITE from memory, a control");
         words[6] = 0;
-        __asm__ volatile("vmread %[f], -8(%[b])" : : [b] "r"(words + 7), [f] "r"((uint64_t)F_cr0_mask) : "memory", "cc");
+        __asm__ volatile("vmread %[f], -8(%[b])"
+                         :
+                         : [b] "r"(words + 7), [f] "r"((uint64_t)F_cr0_mask)
+                         : "memory", "cc");
         check(l->p, words[6] == PATTERN, "VMREAD to memory, a control");
         TRY("vmread %%rax, (%%rbx)", , "a"((uint64_t)F_cr0_mask), "b"(BIT(62)));
         check(l->p, traps()->vector == VEC_GP, "VMREAD to a non-canonical address raises #GP");
         TRY("vmptrst (%%rbx)", , "b"(BIT(45)));
-        check(l->p, traps()->vector == VEC_PF && traps()->error == 2 && traps()->cr2 == BIT(45), "VMPTRST to no page raises #PF");
+        check(l->p, traps()->vector == VEC_PF && traps()->error == 2 && traps()->cr2 == BIT(45),
+              "VMPTRST to no page raises #PF");
 }
 
 void nested_fields(struct l2 *l)
@@ -213,11 +229,14 @@ void nested_fields(struct l2 *l)
         check(l->p, compare_all(l, 0) == 0, "all fields keep what is written");
         op(l, try_vmread(BAD_FIELD, &ignored), VMX_ERR_BAD_COMPONENT, "VMREAD of no field");
         op(l, try_vmread(LAST_FIELD, &ignored), VMX_ERR_BAD_COMPONENT, "VMREAD of no field, all bits");
-        op(l, try_vmread(BIT(32) | F_guest_rip, &ignored), VMX_ERR_BAD_COMPONENT, "VMREAD of no field, high bits");
-        op(l, try_vmread(F_guest_rip + 1, &ignored), VMX_ERR_BAD_COMPONENT, "VMREAD of half of a natural-width field");
+        op(l, try_vmread(BIT(32) | F_guest_rip, &ignored), VMX_ERR_BAD_COMPONENT,
+           "VMREAD of no field, high bits");
+        op(l, try_vmread(F_guest_rip + 1, &ignored), VMX_ERR_BAD_COMPONENT,
+           "VMREAD of half of a natural-width field");
         op(l, hw_vmwrite(BAD_FIELD, 0), VMX_ERR_BAD_COMPONENT, "VMWRITE of no field");
         if (!(l->caps.misc & MISC_VMWRITE_ANY))
-                op(l, hw_vmwrite(F_exit_reason, 0), VMX_ERR_VMWRITE_READ_ONLY, "VMWRITE of a read-only field");
+                op(l, hw_vmwrite(F_exit_reason, 0), VMX_ERR_VMWRITE_READ_ONLY,
+                   "VMWRITE of a read-only field");
 
         l2_clear(l, 0);
         l2_load(l, 1);
@@ -240,7 +259,10 @@ static enum hw_status invvpid_raw(uint64_t type, uint64_t low, uint64_t linear)
                 uint64_t low, linear;
         } d = { low, linear };
         bool cf, zf;
-        __asm__ volatile("invvpid %[d], %[t]" : "=@ccc"(cf), "=@ccz"(zf) : [d] "m"(d), [t] "r"(type) : "memory");
+        __asm__ volatile("invvpid %[d], %[t]"
+                         : "=@ccc"(cf), "=@ccz"(zf)
+                         : [d] "m"(d), [t] "r"(type)
+                         : "memory");
         return status_of(cf, zf);
 }
 
@@ -261,7 +283,8 @@ void nested_invalidations(struct l2 *l)
         op(l, invvpid_raw(4, 1, 0), VMX_ERR_INV_OPERAND, "INVVPID of type 4");
         op(l, invvpid_raw(INVVPID_SINGLE, 0, 0), VMX_ERR_INV_OPERAND, "INVVPID of VPID 0");
         op(l, invvpid_raw(INVVPID_SINGLE, BIT(16) | 1, 0), VMX_ERR_INV_OPERAND, "INVVPID with reserved bits");
-        op(l, invvpid_raw(INVVPID_ADDR, 1, BIT(62)), VMX_ERR_INV_OPERAND, "INVVPID of a non-canonical address");
+        op(l, invvpid_raw(INVVPID_ADDR, 1, BIT(62)), VMX_ERR_INV_OPERAND,
+           "INVVPID of a non-canonical address");
 }
 
 void nested_vmxoff(struct l2 *l)

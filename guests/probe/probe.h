@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* probe.h - what the parts of the probe guest share: where it runs, how it prints, how it counts.
  *
- * The probe is a freestanding program that looks at its machine from inside. It runs under any number of cascades and
- * equally on the bare processor, and prints the same lines in both cases: so what it prints never depends on time, on
- * addresses that the loader chose or on the depth, except in the lines of the benchmark.
+ * The probe is a freestanding program that looks at its machine from inside. It runs under any number of
+ * cascades and equally on the bare processor, and prints the same lines in both cases: so what it prints
+ * never depends on time, on addresses that the loader chose or on the depth, except in the lines of the
+ * benchmark.
  *
  * struct probe is owned by boot_main(); say() and check() write to the debug console at once. */
 #ifndef PROBE_H
@@ -38,7 +39,8 @@ void selftest_io(struct probe *p);
 void selftest_apic(struct probe *p, uint64_t tsc_hz);
 void selftest_irq(struct probe *p, uint64_t tsc_hz);
 
-/* A region of linear addresses that nothing else uses: its first page is mapped read-only, the next one not at all. */
+/* A region of linear addresses that nothing else uses: its first page is mapped read-only, the next one
+ * not at all. */
 #define PLAYGROUND 0x8000000000ull
 extern uint8_t playground_page[];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The self-test: the virtual machine as its guest sees it. Here: order of the parts, identification and clocks. */
+/* The self-test: the virtual machine as its guest sees it. Here: order of the parts, identification and
+ * clocks. */
 #include "base/bits.h"
 #include "hw/cpu.h"
 #include "hw/hypercall.h"
@@ -24,7 +25,8 @@ struct sample {
         uint64_t count, tsc;
 };
 
-/* The clock is read at the same place of the same path each time: what the path costs falls out of the difference. */
+/* The clock is read at the same place of the same path each time: what the path costs falls out of the
+ * difference. */
 static struct sample sample_pit(void)
 {
         hw_outb(PIT_COMMAND, PIT_LATCH_CH2);
@@ -87,9 +89,10 @@ uint64_t selftest_clock(struct probe *p)
         const uint64_t pm = tsc_hz_by_pm();
         const struct cpuid_regs tsc = hw_cpuid(CPUID_TSC, 0), mhz = hw_cpuid(CPUID_MHZ, 0);
         const uint64_t told = tsc.eax ? (uint64_t)tsc.ecx * tsc.ebx / tsc.eax : 0;
-        check(p, near(pit, told, 1000), "leaf 15 agrees with the PIT: %llu Hz, measured %llu", (unsigned long long)told,
-              (unsigned long long)pit);
-        check(p, near(pm, told, 1000), "leaf 15 agrees with the PM timer: measured %llu", (unsigned long long)pm);
+        check(p, near(pit, told, 1000), "leaf 15 agrees with the PIT: %llu Hz, measured %llu",
+              (unsigned long long)told, (unsigned long long)pit);
+        check(p, near(pm, told, 1000), "leaf 15 agrees with the PM timer: measured %llu",
+              (unsigned long long)pm);
         check(p, near(mhz.eax * MHZ, told, 100), "leaf 16 agrees with leaf 15: %u MHz", mhz.eax);
         return pit;
 }
@@ -99,9 +102,11 @@ static void identification(struct probe *p)
         if (!p->hypervisor)
                 return;
         const struct cpuid_regs c = hw_cpuid(CASCADE_CPUID_BASE, 0);
-        check(p, p->cascade && c.eax > CASCADE_CPUID_BASE, "the hypervisor is a cascade, highest leaf %x", c.eax);
+        check(p, p->cascade && c.eax > CASCADE_CPUID_BASE, "the hypervisor is a cascade, highest leaf %x",
+              c.eax);
         check(p, p->level >= 2, "own level is %u", p->level);
-        check(p, hypercall(HC_HW_EXITS, 0, 0) < hypercall(HC_HW_EXITS, 0, 0), "the hypercall for L1's exits counts");
+        check(p, hypercall(HC_HW_EXITS, 0, 0) < hypercall(HC_HW_EXITS, 0, 0),
+              "the hypercall for L1's exits counts");
         check(p, hypercall(0xcadeffff, 0, 0) == HC_UNKNOWN, "an unknown hypercall is refused");
         check(p, hypercall(HC_CONSOLE, ~0ull, 16) == HC_BAD, "a hypercall with a bad address is refused");
 }

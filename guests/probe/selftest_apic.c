@@ -16,12 +16,14 @@ struct apic_test {
         uint64_t ms; /* ticks of a millisecond */
 };
 
-/* Not before its time, and not much later: a deep stack of hypervisors needs some hundred microseconds to deliver. */
+/* Not before its time, and not much later: a deep stack of hypervisors needs some hundred microseconds to
+ * deliver. */
 static bool in_time(const struct apic_test *t, uint64_t arrived, uint64_t due)
 {
         const bool good = arrived >= due && arrived - due <= 5 * t->ms;
         if (!good)
-                say("     due %llu, arrived %lld ticks later", (unsigned long long)due, (long long)(arrived - due));
+                say("     due %llu, arrived %lld ticks later", (unsigned long long)due,
+                    (long long)(arrived - due));
         return good;
 }
 
@@ -37,9 +39,11 @@ static void deadline(const struct apic_test *t, bool halt)
         else
                 irq_wait(VECTOR_TIMER, 1, due + 20 * t->ms);
         check(t->p, armed && trap_count(VECTOR_TIMER) == 1 && in_time(t, traps()->interrupt_tsc, due),
-              "%s: the timer in TSC-deadline mode %s", t->mode, halt ? "ends HLT in time" : "interrupts in time");
+              "%s: the timer in TSC-deadline mode %s", t->mode,
+              halt ? "ends HLT in time" : "interrupts in time");
         if (t->p->hypervisor) /* Bochs 2.7 keeps the value */
-                check(t->p, hw_rdmsr(MSR_TSC_DEADLINE) == 0, "%s: the deadline reads 0 after it has passed", t->mode);
+                check(t->p, hw_rdmsr(MSR_TSC_DEADLINE) == 0, "%s: the deadline reads 0 after it has passed",
+                      t->mode);
 }
 
 static void past_deadline(const struct apic_test *t)
@@ -51,7 +55,8 @@ static void past_deadline(const struct apic_test *t)
         irq_forget(VECTOR_TIMER, EOI_APIC);
         hw_wrmsr(MSR_TSC_DEADLINE, hw_rdtsc() + 2 * t->ms);
         hw_wrmsr(MSR_TSC_DEADLINE, 0);
-        check(t->p, !irq_wait(VECTOR_TIMER, 1, hw_rdtsc() + 4 * t->ms), "%s: a deadline of 0 disarms", t->mode);
+        check(t->p, !irq_wait(VECTOR_TIMER, 1, hw_rdtsc() + 4 * t->ms), "%s: a deadline of 0 disarms",
+              t->mode);
 }
 
 static void counting(const struct apic_test *t)
@@ -64,9 +69,12 @@ static void counting(const struct apic_test *t)
         irq_wait(VECTOR_TIMER, PERIODS, start + 2 * PERIODS * period);
         const uint32_t first = apic_read(APIC_CURRENT), second = apic_read(APIC_CURRENT);
         apic_write(APIC_INITIAL, 0);
-        check(t->p, trap_count(VECTOR_TIMER) == PERIODS && in_time(t, traps()->interrupt_tsc, start + PERIODS * period),
+        check(t->p,
+              trap_count(VECTOR_TIMER) == PERIODS &&
+                      in_time(t, traps()->interrupt_tsc, start + PERIODS * period),
               "%s: the timer in periodic mode interrupts in time", t->mode);
-        check(t->p, first != second && first <= period && second <= period, "%s: the current count moves", t->mode);
+        check(t->p, first != second && first <= period && second <= period, "%s: the current count moves",
+              t->mode);
         check(t->p, apic_read(APIC_CURRENT) == 0, "%s: an initial count of 0 stops the timer", t->mode);
 
         irq_let_in(); /* a period that ended meanwhile */
@@ -103,7 +111,8 @@ static void priorities(const struct apic_test *t)
               "%s: IPIs to itself wait while IF is 0", t->mode);
         irq_let_in();
         irq_let_in();
-        check(t->p, traps()->taken == 2 && traps()->order[0] == VECTOR_HIGH && traps()->order[1] == VECTOR_LOW,
+        check(t->p,
+              traps()->taken == 2 && traps()->order[0] == VECTOR_HIGH && traps()->order[1] == VECTOR_LOW,
               "%s: the higher of two vectors comes first", t->mode);
         check(t->p, !requested(VECTOR_LOW) && !requested(VECTOR_HIGH), "%s: no request is left", t->mode);
 
@@ -111,7 +120,8 @@ static void priorities(const struct apic_test *t)
         apic_write(APIC_TPR, VECTOR_LOW & 0xf0);
         send_self(VECTOR_LOW);
         irq_let_in();
-        check(t->p, trap_count(VECTOR_LOW) == 0 && requested(VECTOR_LOW), "%s: the TPR holds its own class back", t->mode);
+        check(t->p, trap_count(VECTOR_LOW) == 0 && requested(VECTOR_LOW),
+              "%s: the TPR holds its own class back", t->mode);
         apic_write(APIC_TPR, 0);
         irq_let_in();
         check(t->p, trap_count(VECTOR_LOW) == 1, "%s: a lower TPR lets it in", t->mode);
@@ -122,7 +132,8 @@ static void priorities(const struct apic_test *t)
         const uint32_t in_service = apic_read(APIC_ISR + (VECTOR_LOW >> 5) * 0x10) >> (VECTOR_LOW & 31) & 1;
         send_self(VECTOR_LOW);
         irq_let_in();
-        check(t->p, in_service && trap_count(VECTOR_LOW) == 1, "%s: a vector in service holds itself back", t->mode);
+        check(t->p, in_service && trap_count(VECTOR_LOW) == 1, "%s: a vector in service holds itself back",
+              t->mode);
         apic_eoi();
         irq_let_in();
         apic_eoi();
@@ -154,7 +165,7 @@ void selftest_apic(struct probe *p, uint64_t tsc_hz)
         TRY("wrmsr", , "c"(MSR_X2APIC_FIRST + (APIC_EOI >> 4)), "a"(1), "d"(0));
         check(p, traps()->vector == VEC_GP, "x2APIC: an EOI that is not 0 raises #GP");
         uint32_t lo = 0, hi = 0;
-        TRY("rdmsr", "+a"(lo) COMMA "+d"(hi), "c"(MSR_X2APIC_FIRST + (APIC_ICR_HIGH >> 4)));
+        TRY("rdmsr", "+a"(lo)COMMA "+d"(hi), "c"(MSR_X2APIC_FIRST + (APIC_ICR_HIGH >> 4)));
         check(p, traps()->vector == VEC_GP, "x2APIC: a register of xAPIC mode raises #GP");
         if (!p->hypervisor) /* Bochs 2.7 ignores IA32_APIC_BASE once the APIC was off */
                 return;
@@ -162,5 +173,6 @@ void selftest_apic(struct probe *p, uint64_t tsc_hz)
         check(p, traps()->vector == VEC_GP, "x2APIC mode is not left for xAPIC mode");
         hw_wrmsr(MSR_APIC_BASE, base & ~APIC_BASE_ENABLE);
         hw_wrmsr(MSR_APIC_BASE, base);
-        check(p, !apic_is_x2() && (xapic_read(APIC_VERSION) & 0xff) >= 0x10, "xAPIC mode is back through the disabled state");
+        check(p, !apic_is_x2() && (xapic_read(APIC_VERSION) & 0xff) >= 0x10,
+              "xAPIC mode is back through the disabled state");
 }

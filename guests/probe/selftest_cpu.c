@@ -34,7 +34,7 @@ static bool raised(unsigned vector, uint64_t error)
 static void try_rdmsr(uint32_t msr)
 {
         uint32_t lo = 0, hi = 0;
-        TRY("rdmsr", "+a"(lo) COMMA "+d"(hi), "c"(msr));
+        TRY("rdmsr", "+a"(lo)COMMA "+d"(hi), "c"(msr));
 }
 
 static void try_wrmsr(uint32_t msr, uint64_t value)
@@ -136,7 +136,8 @@ static uint64_t read_cr8(void)
 static void task_priority(struct probe *p)
 {
         TRY("mov %[v], %%cr8", , [v] "r"(5ull));
-        check(p, traps()->vector == NO_VECTOR && read_cr8() == 5 && apic_read(APIC_TPR) == 0x50, "CR8 is the APIC's TPR");
+        check(p, traps()->vector == NO_VECTOR && read_cr8() == 5 && apic_read(APIC_TPR) == 0x50,
+              "CR8 is the APIC's TPR");
         apic_write(APIC_TPR, 0x72);
         check(p, read_cr8() == 7, "the APIC's TPR is CR8");
         TRY("mov %[v], %%cr8", , [v] "r"(16ull));
@@ -165,7 +166,8 @@ static void xsetbv(struct probe *p)
         hw_write_cr4(hw_read_cr4() | CR4_OSXSAVE);
         const uint32_t x87_bytes = (xcr0_takes(1), hw_cpuid(CPUID_XSAVE, 0).ebx);
         check(p, xcr0_takes(3), "XCR0 takes x87 and SSE");
-        check(p, xcr0_takes(7) && hw_cpuid(CPUID_XSAVE, 0).ebx > x87_bytes, "XCR0 takes AVX and leaf d follows");
+        check(p, xcr0_takes(7) && hw_cpuid(CPUID_XSAVE, 0).ebx > x87_bytes,
+              "XCR0 takes AVX and leaf d follows");
         check(p, xcr_refuses(0, 0), "XCR0 without x87 raises #GP(0)");
         check(p, xcr_refuses(0, 5), "XCR0 with AVX and without SSE raises #GP(0)");
         check(p, xcr_refuses(0, BIT(62) | 1), "XCR0 with an unknown component raises #GP(0)");
@@ -225,7 +227,8 @@ void selftest_memory(struct probe *p)
         TRY("movb %%al, (%[at])", , [at] "r"(nothing), "a"(0));
         check(p, page_fault(PFERR_WRITE, nothing), "a write to no page raises #PF, error 2");
         TRY("movb %%al, (%[at])", , [at] "r"(PLAYGROUND + 8), "a"(0));
-        check(p, page_fault(PFERR_WRITE | PFERR_PRESENT, PLAYGROUND + 8), "a write to a read-only page raises #PF, error 3");
+        check(p, page_fault(PFERR_WRITE | PFERR_PRESENT, PLAYGROUND + 8),
+              "a write to a read-only page raises #PF, error 3");
         TRY("jmp *%[at]", , [at] "r"(nothing));
         check(p, page_fault(PFERR_FETCH, nothing), "a jump to no page raises #PF, error 16");
         TRY("testb $1, (%[at])", , [at] "r"(BIT(62)));
@@ -234,8 +237,8 @@ void selftest_memory(struct probe *p)
 
 /* --- single-stepping --- */
 
-/* The trap has to come right after the instruction, as if it had not been emulated: SDM 3B "Single-Step Exception
- * Condition". POPFQ sets TF; the instruction behind it is the first one to be trapped. */
+/* The trap has to come right after the instruction, as if it had not been emulated: SDM 3B "Single-Step
+ * Exception Condition". POPFQ sets TF; the instruction behind it is the first one to be trapped. */
 #define STEPPED(text, ...)                                                                                   \
         ({                                                                                                   \
                 uint64_t behind;                                                                             \
@@ -251,7 +254,7 @@ void selftest_memory(struct probe *p)
                                  : [resume] "m"(traps()->resume), ##__VA_ARGS__                              \
                                  : "memory", "cc", "rax", "rbx", "rcx", "rdx");                              \
                 traps()->resume = 0;                                                                         \
-                traps()->vector == VEC_DB && traps()->rip == behind && (traps()->dr6 & DR6_BS);              \
+                traps()->vector == VEC_DB &&traps()->rip == behind && (traps()->dr6 & DR6_BS);               \
         })
 
 void selftest_step(struct probe *p)

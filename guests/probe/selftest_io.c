@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Self-test of ports and of memory-mapped devices. Device memory is accessed in the ways that compilers choose; only
- * aligned accesses, as real local APICs want them. */
+/* Self-test of ports and of memory-mapped devices. Device memory is accessed in the ways that compilers
+ * choose; only aligned accesses, as real local APICs want them. */
 #include "apic.h"
 #include "base/addr.h"
 #include "base/libc.h"
@@ -19,7 +19,9 @@
 static void ports(struct probe *p)
 {
         check(p, hw_inb(DEBUG_PORT) == DEBUG_PORT, "the debug port reads as its number");
-        check(p, hw_inb(NOBODY_PORT) == 0xff && hw_inw(NOBODY_PORT) == 0xffff && hw_inl(NOBODY_PORT) == UINT32_MAX,
+        check(p,
+              hw_inb(NOBODY_PORT) == 0xff && hw_inw(NOBODY_PORT) == 0xffff &&
+                      hw_inl(NOBODY_PORT) == UINT32_MAX,
               "a port of no device reads all ones");
         uint64_t rax = ~0ull << 8;
         __asm__ volatile("inb $0xe9, %%al" : "+a"(rax));
@@ -48,8 +50,9 @@ static void strings(struct probe *p)
         check(p, count == 0 && from == bytes, "REP OUTSB with a count of 0 does nothing");
         count = STRING_BYTES - 1;
         __asm__ volatile("rep insb" : "+D"(to), "+c"(count) : "d"(DEBUG_PORT) : "memory");
-        check(p, to == bytes + STRING_BYTES - 1 && bytes[0] == DEBUG_PORT && bytes[STRING_BYTES - 2] == DEBUG_PORT &&
-                         bytes[STRING_BYTES - 1] == 0,
+        check(p,
+              to == bytes + STRING_BYTES - 1 && bytes[0] == DEBUG_PORT &&
+                      bytes[STRING_BYTES - 2] == DEBUG_PORT && bytes[STRING_BYTES - 1] == 0,
               "REP INSB fills memory and nothing more");
         to = bytes;
         __asm__ volatile("insl" : "+D"(to) : "d"(NOBODY_PORT) : "memory");
@@ -57,11 +60,13 @@ static void strings(struct probe *p)
 
         const uint64_t edge = PLAYGROUND + PAGE_SIZE;
         uint64_t at = edge - 10, left = 30;
-        TRY("rep outsb", "+S"(at) COMMA "+c"(left), "d"(POST_PORT));
-        check(p, traps()->vector == VEC_PF && traps()->cr2 == edge && traps()->error == 0 && at == edge && left == 20,
+        TRY("rep outsb", "+S"(at)COMMA "+c"(left), "d"(POST_PORT));
+        check(p,
+              traps()->vector == VEC_PF && traps()->cr2 == edge && traps()->error == 0 && at == edge &&
+                      left == 20,
               "REP OUTSB into no page faults at that byte");
         at = PLAYGROUND, left = 3;
-        TRY("rep insb", "+D"(at) COMMA "+c"(left), "d"(DEBUG_PORT));
+        TRY("rep insb", "+D"(at)COMMA "+c"(left), "d"(DEBUG_PORT));
         check(p, traps()->vector == VEC_PF && traps()->cr2 == PLAYGROUND && traps()->error == 3 && left == 3,
               "REP INSB into a read-only page faults before the first byte");
 }
@@ -76,20 +81,27 @@ static void strings(struct probe *p)
 static void device_reads(struct probe *p)
 {
         const uint32_t version = xapic_read(APIC_VERSION);
-        check(p, EAX_AFTER("movl (%%rcx), %%eax", ~0ull) == version, "MOV from a device clears the upper half");
-        check(p, EAX_AFTER("movzbl (%%rcx), %%eax", ~0ull) == (version & 0xff), "MOVZX of a byte of a device");
+        check(p, EAX_AFTER("movl (%%rcx), %%eax", ~0ull) == version,
+              "MOV from a device clears the upper half");
+        check(p, EAX_AFTER("movzbl (%%rcx), %%eax", ~0ull) == (version & 0xff),
+              "MOVZX of a byte of a device");
         check(p, EAX_AFTER("movzwl 2(%%rcx), %%eax", ~0ull) == version >> 16, "MOVZX of a word of a device");
-        check(p, EAX_AFTER("movsbl (%%rcx), %%eax", 0) == (uint32_t)(int8_t)version, "MOVSX of a byte of a device");
+        check(p, EAX_AFTER("movsbl (%%rcx), %%eax", 0) == (uint32_t)(int8_t)version,
+              "MOVSX of a byte of a device");
         check(p, EAX_AFTER("addl (%%rcx), %%eax", 1) == version + 1, "ADD from a device");
         check(p, EAX_AFTER("andl (%%rcx), %%eax", 0xff) == (version & 0xff), "AND from a device");
-        check(p, EAX_AFTER("cmpl %%eax, (%%rcx); sete %%al; movzbl %%al, %%eax", version) == 1, "CMP with a device");
-        check(p, EAX_AFTER("testl $0xff, (%%rcx); setnz %%al; movzbl %%al, %%eax", 0) == 1, "TEST of a device");
-        check(p, EAX_AFTER("btl $0, (%%rcx); setc %%al; movzbl %%al, %%eax", 2) == (version & 1), "BT of a device");
+        check(p, EAX_AFTER("cmpl %%eax, (%%rcx); sete %%al; movzbl %%al, %%eax", version) == 1,
+              "CMP with a device");
+        check(p, EAX_AFTER("testl $0xff, (%%rcx); setnz %%al; movzbl %%al, %%eax", 0) == 1,
+              "TEST of a device");
+        check(p, EAX_AFTER("btl $0, (%%rcx); setc %%al; movzbl %%al, %%eax", 2) == (version & 1),
+              "BT of a device");
         uint32_t copy = 0;
         uint64_t from = VERSION_AT;
         void *to = &copy;
         __asm__ volatile("movsl" : "+S"(from), "+D"(to) : : "memory");
-        check(p, copy == version && from == VERSION_AT + 4 && to == &copy + 1, "MOVS from a device to memory");
+        check(p, copy == version && from == VERSION_AT + 4 && to == &copy + 1,
+              "MOVS from a device to memory");
         from = VERSION_AT;
         uint64_t rax = 0;
         __asm__ volatile("lodsl" : "+S"(from), "+a"(rax) : : "memory");
@@ -126,7 +138,8 @@ static void device_writes(struct probe *p)
         to = TPR_AT;
         __asm__ volatile("stosl" : "+D"(to) : "a"(0) : "memory");
         check(p, tpr_is(0) && to == TPR_AT + 4, "STOS to a device");
-        check(p, EAX_AFTER("movl %%eax, 0x10(%%rdx, %%rax, 4)", 0) == 0 && tpr_is(0), "MOV with base, index and displacement");
+        check(p, EAX_AFTER("movl %%eax, 0x10(%%rdx, %%rax, 4)", 0) == 0 && tpr_is(0),
+              "MOV with base, index and displacement");
 }
 
 void selftest_io(struct probe *p)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Self-test of interrupt delivery: the PIT through I/O APIC and 8259, the UART, and the instructions around IF. */
+/* Self-test of interrupt delivery: the PIT through I/O APIC and 8259, the UART, and the instructions
+ * around IF. */
 #include "apic.h"
 #include "irq_wait.h"
 #include "probe.h"
@@ -78,7 +79,8 @@ static bool five_periods(uint64_t start, uint64_t end, uint64_t ms)
         const uint64_t took = end - start;
         const bool good = took >= (TIMES - 1) * PERIOD_MS * ms && took <= (TIMES + 1) * PERIOD_MS * ms;
         if (!good)
-                say("     took %llu ticks of %llu", (unsigned long long)took, (unsigned long long)(TIMES * PERIOD_MS * ms));
+                say("     took %llu ticks of %llu", (unsigned long long)took,
+                    (unsigned long long)(TIMES * PERIOD_MS * ms));
         return good;
 }
 
@@ -89,7 +91,8 @@ static void pit(struct probe *p, uint64_t ms)
         uint64_t start = hw_rdtsc();
         pit_start(PERIOD_COUNT);
         const bool by_ioapic = irq_wait(VECTOR_PIT, TIMES, start + 2 * TIMES * PERIOD_MS * ms);
-        check(p, by_ioapic && five_periods(start, traps()->interrupt_tsc, ms), "the PIT interrupts through the I/O APIC");
+        check(p, by_ioapic && five_periods(start, traps()->interrupt_tsc, ms),
+              "the PIT interrupts through the I/O APIC");
         ioapic_route(PIN_PIT, LVT_MASKED | VECTOR_PIT);
         irq_let_in();
 
@@ -98,7 +101,8 @@ static void pit(struct probe *p, uint64_t ms)
         apic_write(APIC_LVT_LINT0, LVT_EXTINT);
         start = hw_rdtsc();
         const bool by_pic = irq_wait(VECTOR_PIC, TIMES, start + 2 * TIMES * PERIOD_MS * ms);
-        check(p, by_pic && five_periods(start, traps()->interrupt_tsc, ms), "the PIT interrupts through 8259 and ExtINT");
+        check(p, by_pic && five_periods(start, traps()->interrupt_tsc, ms),
+              "the PIT interrupts through 8259 and ExtINT");
         hw_outb(PIC_DATA_1, 0xff);
         irq_forget(VECTOR_PIC, EOI_PIC);
         check(p, !irq_wait(VECTOR_PIC, 1, hw_rdtsc() + 2 * PERIOD_MS * ms), "a masked 8259 is silent");
@@ -114,7 +118,8 @@ static void uart(struct probe *p, uint64_t ms)
         hw_outb(UART_MCR, MCR_OUT2);
         hw_inb(UART_IIR);
         hw_outb(UART_IER, IER_THRE);
-        check(p, irq_wait(VECTOR_UART, 1, hw_rdtsc() + 5 * ms), "enabling the UART's THRE interrupt raises it");
+        check(p, irq_wait(VECTOR_UART, 1, hw_rdtsc() + 5 * ms),
+              "enabling the UART's THRE interrupt raises it");
         check(p, (hw_inb(UART_IIR) & 0xf) == IIR_THRE, "the UART names THRE as the cause");
         check(p, (hw_inb(UART_IIR) & 0xf) == IIR_NONE, "naming it ends it");
         irq_forget(VECTOR_UART, EOI_APIC);
@@ -126,25 +131,31 @@ static void uart(struct probe *p, uint64_t ms)
 
 /* --- IF --- */
 
-/* Runs `text` with an IPI to itself pending and IF = 0; label 98 in it is where the interrupt should come in. */
+/* Runs `text` with an IPI to itself pending and IF = 0; label 98 in it is where the interrupt should come
+ * in. */
 #define TAKEN_AT_98(text)                                                                                    \
         ({                                                                                                   \
                 uint64_t at;                                                                                 \
                 irq_forget(VECTOR_SELF, EOI_APIC);                                                           \
                 xapic_write(APIC_ICR, ICR_SELF | VECTOR_SELF);                                               \
                 __asm__ volatile(text "\n\tcli\n\tmovq $98b, %0"                                             \
-                                 : "=m"(at) : : "memory", "cc", "rax", "rbx", "rcx", "rdx");                 \
+                                 : "=m"(at)                                                                  \
+                                 :                                                                           \
+                                 : "memory", "cc", "rax", "rbx", "rcx", "rdx");                              \
                 trap_count(VECTOR_SELF) == 1 && traps()->interrupt_rip == at;                                \
         })
 
 static void interrupt_flag(struct probe *p)
 {
-        check(p, TAKEN_AT_98("sti; nop; 98: nop; nop"), "STI lets an interrupt in after one more instruction");
+        check(p, TAKEN_AT_98("sti; nop; 98: nop; nop"),
+              "STI lets an interrupt in after one more instruction");
         check(p, TAKEN_AT_98("sti; cpuid; 98: nop; nop"), "the shadow of STI covers CPUID");
         check(p, TAKEN_AT_98("sti; outb %%al, $0x80; 98: nop; nop"), "the shadow of STI covers OUT");
-        check(p, TAKEN_AT_98("sti; movl 0xfee00030, %%eax; 98: nop; nop"), "the shadow of STI covers a device access");
+        check(p, TAKEN_AT_98("sti; movl 0xfee00030, %%eax; 98: nop; nop"),
+              "the shadow of STI covers a device access");
         check(p, TAKEN_AT_98("sti; hlt; 98: nop; nop"), "HLT in the shadow of STI is left at once");
-        check(p, TAKEN_AT_98("pushfq; orq $0x200, (%%rsp); popfq; 98: nop; nop"), "POPF lets an interrupt in at once");
+        check(p, TAKEN_AT_98("pushfq; orq $0x200, (%%rsp); popfq; 98: nop; nop"),
+              "POPF lets an interrupt in at once");
         irq_forget(VECTOR_SELF, EOI_APIC);
         xapic_write(APIC_ICR, ICR_SELF | VECTOR_SELF);
         __asm__ volatile("sti; cli; nop; nop" : : : "memory");

@@ -11,14 +11,14 @@
 #include "probe.h"
 #include "vmx/controls.h"
 
-#define ISR_STRIDE      16
-#define NR_EXCEPTIONS   32
-#define NR_VECTORS      256
-#define GATE_INTERRUPT  0x8e00ull /* present, 64-bit interrupt gate */
-#define PIC_MASTER      0x20
-#define PIC_SLAVE       0xa0
-#define PIC_EOI         0x20
-#define DR6_NONE        0xffff0ff0ull
+#define ISR_STRIDE     16
+#define NR_EXCEPTIONS  32
+#define NR_VECTORS     256
+#define GATE_INTERRUPT 0x8e00ull /* present, 64-bit interrupt gate */
+#define PIC_MASTER     0x20
+#define PIC_SLAVE      0xa0
+#define PIC_EOI        0x20
+#define DR6_NONE       0xffff0ff0ull
 
 extern const uint8_t isr_table[], irq_table[];
 extern const struct fixup {
@@ -39,7 +39,8 @@ struct traps *traps(void)
 static struct idt_entry gate(uint64_t handler)
 {
         return (struct idt_entry){
-                .low = (handler & 0xffff) | (uint64_t)SEL_CODE64 << 16 | GATE_INTERRUPT << 32 | (handler >> 16 & 0xffff) << 48,
+                .low = (handler & 0xffff) | (uint64_t)SEL_CODE64 << 16 | GATE_INTERRUPT << 32 |
+                       (handler >> 16 & 0xffff) << 48,
                 .high = handler >> 32,
         };
 }
@@ -47,8 +48,9 @@ static struct idt_entry gate(uint64_t handler)
 void traps_init(void)
 {
         for (unsigned i = 0; i < NR_VECTORS; i++) {
-                const uint64_t at = i < NR_EXCEPTIONS ? (uint64_t)isr_table + i * ISR_STRIDE
-                                                      : (uint64_t)irq_table + (i - NR_EXCEPTIONS) * ISR_STRIDE;
+                const uint64_t at = i < NR_EXCEPTIONS
+                                            ? (uint64_t)isr_table + i * ISR_STRIDE
+                                            : (uint64_t)irq_table + (i - NR_EXCEPTIONS) * ISR_STRIDE;
                 tables.idt[i] = gate(at);
         }
         const struct {

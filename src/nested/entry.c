@@ -169,8 +169,9 @@ static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct regio
         write_unloaded_msrs(r, l1);
         write_pdptes(v, r);
         n->in_l2 = true;
-        n->timer12_rest = r->v.pin_ctls & PIN_PREEMPTION_TIMER ? r->v.guest_preemption_timer : UINT64_MAX;
-        vmwrite(F_guest_preemption_timer, 0); /* all of it is `rest` until nested_arm_timer() */
+        n->timer12_rest = 0; /* the field holds all of vmcs12's timer until nested_arm_timer() finds an earlier deadline */
+        if (!route_l1_wants_preemption_timer(&r->v))
+                vmwrite(F_guest_preemption_timer, UINT32_MAX);
         const uint64_t bad = nested_load_msrs(n, v, r->v.entry_msr_load, r->v.entry_msr_load_count);
         if (bad)
                 return entry_failed(n, v, EXIT_ENTRY_MSR_LOAD, bad);

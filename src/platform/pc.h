@@ -26,6 +26,7 @@
 #include "platform/rtc.h"
 #include "platform/uart.h"
 
+#define PC_NEVER            UINT64_MAX
 #define PC_UARTS            2
 #define PC_DEBUG_BYTE_PORT  0xe9
 #define PC_DEBUG_EXIT_PORT  0xf4
@@ -112,7 +113,7 @@ int pc_ack_vector(struct pc *p, unsigned cpu);
 /* The memory map for boot protocols; returns the number of entries written, at most min(max, E820_MAX). */
 size_t pc_e820(const struct pc_config *cfg, struct e820_entry *out, size_t max);
 
-/* Earliest TSC at which pc_advance() has work; UINT64_MAX if none. */
+/* Earliest TSC at which pc_advance() has work; PC_NEVER if none. */
 static inline uint64_t pc_next_event(const struct pc *p)
 {
         return p->next_event;

@@ -156,7 +156,7 @@ static bool to_guest_hypervisor(struct run *r, bool nmi)
         const uint32_t info = ack && vector >= 0 ? event_info(INTR_TYPE_EXT, (unsigned)vector) : 0;
         if (!nested_exit_event(&r->nested, &r->v, nmi, info))
                 run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
-        r->armed = 0;
+        rearm_after_switch(r);
         return true;
 }
 

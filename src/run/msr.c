@@ -28,25 +28,27 @@ void guest_msrs_init(struct guest_msrs *m)
         memset(m->mtrr_fixed, 6, sizeof(m->mtrr_fixed));
 }
 
-/* Registers that the guest reads and writes without exits. Their values live in the VMCS (field), or in the processor
- * all the time, as cascade itself uses none of those. */
+/* Registers whose values live in the VMCS (field), or in the processor all the time, as cascade itself uses none of
+ * those. The guest reaches them without exits where it is worth a word of the bitmap: each word that is not all ones
+ * has to be merged at every entry of a guest's guest. */
 static const struct {
         uint32_t msr;
         uint32_t field; /* 0: in the processor */
+        bool exits;
 } passed_through[] = {
-        { MSR_SYSENTER_CS, F_guest_sysenter_cs },
-        { MSR_SYSENTER_ESP, F_guest_sysenter_esp },
-        { MSR_SYSENTER_EIP, F_guest_sysenter_eip },
-        { MSR_PAT, F_guest_pat },
-        { MSR_EFER, F_guest_efer },
-        { MSR_FS_BASE, F_guest_fs_base },
-        { MSR_GS_BASE, F_guest_gs_base },
-        { MSR_STAR, 0 },
-        { MSR_LSTAR, 0 },
-        { MSR_CSTAR, 0 },
-        { MSR_FMASK, 0 },
-        { MSR_TSC_AUX, 0 },
-        { MSR_KERNEL_GS_BASE, 0 },
+        { MSR_SYSENTER_CS, F_guest_sysenter_cs, true },
+        { MSR_SYSENTER_ESP, F_guest_sysenter_esp, true },
+        { MSR_SYSENTER_EIP, F_guest_sysenter_eip, true },
+        { MSR_PAT, F_guest_pat, true },
+        { MSR_EFER, F_guest_efer, false },
+        { MSR_FS_BASE, F_guest_fs_base, false },
+        { MSR_GS_BASE, F_guest_gs_base, false },
+        { MSR_STAR, 0, false },
+        { MSR_LSTAR, 0, false },
+        { MSR_CSTAR, 0, false },
+        { MSR_FMASK, 0, false },
+        { MSR_TSC_AUX, 0, false },
+        { MSR_KERNEL_GS_BASE, 0, false },
 };
 
 /* SDM 3C "MSR-Bitmap Address": four kilobytes of bits: low reads, high reads, low writes, high writes. */
@@ -67,7 +69,8 @@ void msr_bitmap01_build(uint8_t *bitmap)
 {
         memset(bitmap, 0xff, PAGE_SIZE);
         for (size_t i = 0; i < ARRAY_LEN(passed_through); i++)
-                pass(bitmap, passed_through[i].msr, true, true);
+                if (!passed_through[i].exits)
+                        pass(bitmap, passed_through[i].msr, true, true);
         pass(bitmap, MSR_TSC, true, false);
 }
 
@@ -207,7 +210,7 @@ bool guest_wrmsr(struct run *r, uint32_t msr, uint64_t value)
 void exit_rdmsr(struct run *r, const struct exit_info *x)
 {
         uint64_t value = 0;
-        if (!guest_rdmsr(r, (uint32_t)r->v.gprs.r[GPR_RCX], &value)) {
+        if (!guest_rdmsr_any(r, (uint32_t)r->v.gprs.r[GPR_RCX], &value)) {
                 inject_gp0(r);
                 return;
         }
@@ -219,7 +222,7 @@ void exit_rdmsr(struct run *r, const struct exit_info *x)
 void exit_wrmsr(struct run *r, const struct exit_info *x)
 {
         const uint64_t value = (uint32_t)r->v.gprs.r[GPR_RAX] | r->v.gprs.r[GPR_RDX] << 32;
-        if (guest_wrmsr(r, (uint32_t)r->v.gprs.r[GPR_RCX], value))
+        if (guest_wrmsr_any(r, (uint32_t)r->v.gprs.r[GPR_RCX], value))
                 skip_instruction(r);
         else
                 inject_gp0(r);
@@ -241,7 +244,7 @@ bool guest_rdmsr_any(struct run *r, uint32_t msr, uint64_t *value)
 #define EFER_WRITABLE (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 
 /* SDM 2D "WRMSR" for registers whose value is a VMCS field: what the processor would refuse. */
-static bool field_value_ok(uint32_t msr, uint64_t value)
+static bool field_value_ok(uint32_t msr, uint64_t value, unsigned linear_bits)
 {
         if (msr == MSR_PAT) {
                 for (unsigned i = 0; i < 64; i += 8)
@@ -251,7 +254,10 @@ static bool field_value_ok(uint32_t msr, uint64_t value)
         }
         if (msr == MSR_EFER) /* LMA follows CR0.PG and LME, and cannot be written */
                 return !(value & ~EFER_WRITABLE) && !((value ^ vmread(F_guest_efer)) & (EFER_LMA | EFER_LME));
-        return msr == MSR_SYSENTER_CS ? !(value >> 32) : true;
+        if (msr == MSR_SYSENTER_CS)
+                return !(value >> 32);
+        const int64_t top = (int64_t)value >> (linear_bits - 1); /* addresses must be canonical */
+        return top == 0 || top == -1;
 }
 
 bool guest_wrmsr_any(struct run *r, uint32_t msr, uint64_t value)
@@ -261,7 +267,7 @@ bool guest_wrmsr_any(struct run *r, uint32_t msr, uint64_t value)
                         continue;
                 if (!passed_through[i].field)
                         return hw_wrmsr_safe(msr, value);
-                if (!field_value_ok(msr, value))
+                if (!field_value_ok(msr, value, r->v.hw->linear_bits))
                         return false;
                 vmwrite(passed_through[i].field, value);
                 return true;

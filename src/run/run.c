@@ -150,7 +150,7 @@ static void finish_insn(struct run *r, const struct insn_result *res)
                 break;
         case INSN_ENTERED:
         case INSN_EXITED:
-                r->armed = 0;
+                rearm_after_switch(r);
                 break;
         case INSN_ABORTED:
                 run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
@@ -292,7 +292,7 @@ static void reflect(struct run *r)
         close_windows(r);
         if (!nested_reflect(&r->nested, &r->v))
                 run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
-        r->armed = 0;
+        rearm_after_switch(r);
 }
 
 static void handle_l2_memory(struct run *r, const struct exit_info *x)
@@ -371,10 +371,13 @@ uint64_t run_exit(struct vcpu *v)
         v->hw_exits++;
         if (__builtin_expect(v->trace.buffer != NULL, 0))
                 trace_exit(r, reason);
+        /* The commonest exits need no exit information. */
         if (r->nested.in_l2)
                 handle_l2(r, reason);
         else if (reason == EXIT_CPUID)
-                exit_cpuid(r, NULL); /* the commonest exit of all needs no exit information */
+                exit_cpuid(r, NULL);
+        else if (reason == EXIT_VMRESUME || reason == EXIT_VMLAUNCH)
+                exit_vmx_insn(r, &(struct exit_info){ .reason = reason });
         else
                 handle_l1(r, reason);
         prepare_entry(r);

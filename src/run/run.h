@@ -48,6 +48,13 @@ struct run {
         uint32_t guest_result; /* MARK_RESULT of the bottom guest, as far as it passed here */
 };
 
+/* The current VMCS has changed: its preemption timer stood still meanwhile. A timer that is set for nothing may. */
+static inline void rearm_after_switch(struct run *r)
+{
+        if (r->armed != PC_NEVER)
+                r->armed = 0;
+}
+
 /* Ends the machine (boot/end.c). */
 _Noreturn void run_end(struct run *r, enum exit_status status, const char *why);
 

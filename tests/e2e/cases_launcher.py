@@ -76,7 +76,7 @@ def verdicts():
 
 
 def command_lines_nest():
-    bottom = SimpleNamespace(kind="linux", cmdline="console=ttyS0")
+    bottom = SimpleNamespace(kind="linux", cmdline="console=ttyS0", below=None)
     plan = run.Plan(guest=bottom, depth=3, silicon=SimpleNamespace(WORDS=["tsc_hz=5"]), shadow=False)
     text = run.cmdline(plan, 1008)
     expect(text == "trace=ata trace.sectors=1008 tsc_hz=5 vmx.shadow=off guest=cascade -- vmx.shadow=off guest=cascade"

@@ -1,75 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "suite.h"
-#include <string.h>
-#include "platform/pc.h"
-#include "trace/record.h"
-
-#define HZ    100000000ull
-#define START 5000ull
-#define LAPIC 0xfee00000ull
-
-static const struct pc_config config = { .cpus = 2, .maxphyaddr = 39, .tsc_hz = HZ, .start_tsc = START,
-                                         .epoch_seconds = 1700000000, .low_bytes = 64ull << 20 };
-static struct pc pc;
-static uint64_t now;
-
-static void fresh(void)
-{
-        now = START;
-        pc_init(&pc, &config);
-}
-
-static struct pc_verdict out(uint16_t port, unsigned bytes, uint32_t v)
-{
-        return pc_io_write(&pc, port, bytes, v, now);
-}
-
-static uint32_t in(uint16_t port, unsigned bytes)
-{
-        return pc_io_read(&pc, port, bytes, now);
-}
-
-static void mmio(uint64_t at, uint32_t v)
-{
-        ck_assert_int_eq(pc_mmio_write(&pc, 0, L1GPA(at), 4, v, now).action, PC_NONE);
-}
-
-static uint32_t mmio_in(uint64_t at)
-{
-        return (uint32_t)pc_mmio_read(&pc, 0, L1GPA(at), 4, now);
-}
-
-static void redir(unsigned pin, uint32_t low)
-{
-        mmio(IOAPIC_BASE, 0x10 + 2 * pin);
-        mmio(IOAPIC_BASE + 0x10, low);
-}
-
-static bool wrmsr(uint32_t msr, uint64_t v)
-{
-        struct pc_verdict verdict;
-        return pc_msr_write(&pc, 0, msr, v, now, &verdict);
-}
-
-static void program_pic(uint8_t master_mask, uint8_t slave_mask)
-{
-        static const struct {
-                uint16_t port;
-                uint8_t v;
-        } seq[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},
-                   {0xa0, 0x11}, {0xa1, 0x28}, {0xa1, 2}, {0xa1, 1}};
-        for (unsigned i = 0; i < ARRAY_LEN(seq); i++)
-                out(seq[i].port, 1, seq[i].v);
-        out(0x21, 1, master_mask);
-        out(0xa1, 1, slave_mask);
-}
-
-static void start_pit(uint16_t count)
-{
-        out(0x43, 1, 0x34);
-        out(0x40, 1, count & 0xff);
-        out(0x40, 1, count >> 8);
-}
+#include "pc_fixture.h"
 
 START_TEST(quiet_at_reset)
 {
@@ -535,86 +465,6 @@ START_TEST(extint_before_apic)
 }
 END_TEST
 
-static uint64_t random_next(uint64_t *state)
-{
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        return *state;
-}
-
-static void random_access(uint64_t *state)
-{
-        static const uint16_t ports[] = {0x20,  0x21,  0xa0,  0xa1,  0x40,  0x41,  0x42,  0x43,
-                                         0x61,  0x70,  0x71,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc,
-                                         0x2f8, 0x2f9, 0x4d0, 0x4d1, 0x64,  0x60,  0x600};
-        const uint64_t r = random_next(state), v = random_next(state) >> (r >> 32 & 63);
-        const unsigned cpu = r & 1, bytes = 1u << (r >> 1 & 3);
-        const uint16_t port = r & 16 ? ports[(r >> 40) % ARRAY_LEN(ports)] : (uint16_t)(r >> 40);
-        const uint64_t at = (r & 32 ? LAPIC : IOAPIC_BASE) + (r >> 40 & 0xfff & (r & 64 ? 0xff0 : 0xfff));
-        struct pc_verdict verdict;
-        uint64_t value;
-
-        switch (r >> 8 & 7) {
-        case 0:
-                pc_io_write(&pc, port, bytes > 4 ? 4 : bytes, (uint32_t)v, now);
-                break;
-        case 1:
-                pc_io_read(&pc, port, bytes > 4 ? 4 : bytes, now);
-                break;
-        case 2:
-                pc_mmio_write(&pc, cpu, L1GPA(at), bytes, v, now);
-                break;
-        case 3:
-                pc_mmio_read(&pc, cpu, L1GPA(at), bytes, now);
-                break;
-        case 4:
-                if (r & 32)
-                        pc_msr_write(&pc, cpu, 0x1b, LAPIC | (r >> 40 & (APICBASE_EN | APICBASE_EXTD)), now,
-                                     &verdict);
-                else
-                        pc_msr_write(&pc, cpu, 0x800 + (uint32_t)(r >> 40 & 0x3f), v, now, &verdict);
-                break;
-        case 5:
-                pc_msr_write(&pc, cpu, 0x6e0, now + (v & 0xffff), now, &verdict);
-                break;
-        case 6:
-                pc_msr_read(&pc, cpu, 0x800 + (uint32_t)(r >> 40 & 0x3f), &value, now);
-                pc_console_input(&pc, cpu, (uint8_t)v);
-                break;
-        default:
-                now += v & 0xfffff;
-                pc_advance(&pc, now);
-                break;
-        }
-}
-
-/* Whatever a guest does: nothing breaks, and the caches that hot paths read stay exact. */
-START_TEST(random_accesses)
-{
-        uint64_t state = 88172645463325252ull;
-        fresh();
-        for (unsigned i = 0; i < 300000; i++) {
-                random_access(&state);
-                uint64_t due = pc.pit.due < pc.rtc.due ? pc.pit.due : pc.rtc.due;
-                for (unsigned c = 0; c < config.cpus; c++) {
-                        const int cached = pc_pending_vector(&pc, c);
-                        if (pc.bus.cpu[c].timer_due < due)
-                                due = pc.bus.cpu[c].timer_due;
-                        lapic_set_tpr(&pc.bus.cpu[c], pc.bus.cpu[c].tpr); /* computes anew */
-                        if (pc_pending_vector(&pc, c) != cached || cached < -1 || cached > 255)
-                                ck_abort_msg("step %u: processor %u: offer %d", i, c, cached);
-                        if (cached >= 0 && (i & 3) == 0 && pc_ack_vector(&pc, c) != cached)
-                                ck_abort_msg("step %u: another vector than offered", i);
-                        if (pc.bus.cpu[c].lint0 != pc.pic.intr)
-                                ck_abort_msg("step %u: LINT0 and INTR differ", i);
-                }
-                if (pc_next_event(&pc) != due)
-                        ck_abort_msg("step %u: next event", i);
-        }
-}
-END_TEST
-
 START_TEST(memory_map)
 {
         struct e820_entry e[E820_MAX + 1];
@@ -641,6 +491,5 @@ int main(void)
         return RUN_SUITE("pc", quiet_at_reset, unknown_ports, every_port, verdicts, small_devices, pci_config,
                          pm_registers, pit_through_pic, pit_through_ioapic, access_fires_what_is_due,
                          uart_interrupts, rtc_interrupt, level_through_ioapic, lapic_mmio, lapic_moves, msrs,
-                         init_and_sipi, deadline_and_next_event, extint_before_apic, random_accesses,
-                         memory_map);
+                         init_and_sipi, deadline_and_next_event, extint_before_apic, memory_map);
 }
