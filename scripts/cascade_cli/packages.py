@@ -16,7 +16,7 @@ PACKAGES = {
     "linux": ["busybox-static", "xz-utils", "zstd", "lz4"],
     "bochs": ["bochs", "bochs-term", "bochsbios", "vgabios"],
     "kvm": ["qemu-system-x86"],
-    "test": ["clang", "libclang-rt-14-dev", "llvm", "qemu-system-x86"],
+    "test": ["clang", "libclang-rt-14-dev", "llvm", "qemu-system-x86", "grub-common", "grub-pc-bin", "xorriso", "mtools"],
 }
 # bochs depends on any of its displays; a machine that has another one needs no second.
 ANY_OF = {"bochs-term": ["bochs-wx", "bochs-x", "bochs-sdl"]}

@@ -235,8 +235,10 @@ static void start_vcpu(struct run *r, const struct guest_mem *mem, const struct 
         struct vcpu *v = &r->v;
         uint8_t *stack = pool_run(&machine.pool, POOL_HOST, HOST_STACK_PAGES);
         uint8_t *bitmap = pool_page(&machine.pool, POOL_VMCS);
-        BUG_UNLESS(stack && bitmap);
+        uint8_t *ports = pool_run(&machine.pool, POOL_VMCS, 2);
+        BUG_UNLESS(stack && bitmap && ports);
         msr_bitmap01_build(bitmap);
+        io_bitmap01_build(ports);
         v->host_stack_top = stack + HOST_STACK_PAGES * PAGE_SIZE;
         v->level = machine.console.level;
         v->mem = *mem;
@@ -244,6 +246,7 @@ static void start_vcpu(struct run *r, const struct guest_mem *mem, const struct 
         v->pool = &machine.pool;
         v->console = &machine.console;
         v->msr_bitmap01 = hpa_of(bitmap);
+        v->io_bitmap01 = hpa_of(ports);
         v->eptp01 = ept01_build(mem, &machine.caps, &machine.pool);
         const struct guest_start start = start_of(loaded);
         vmcs01_create(v, &start);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "run/devices.h"
 #include "base/bits.h"
+#include "base/libc.h"
 #include "emulate/string_io.h"
 #include "hw/cpu.h"
 #include "hw/hypercall.h"
@@ -13,6 +14,15 @@
 
 #define MARKER_CODE  BITS(31, 24)
 #define MARKER_VALUE BITS(23, 0)
+
+/* Diagnostics: Linux waits for old devices by writing to it. No device answers there, on any PC. */
+#define PORT_POST 0x80
+
+void io_bitmap01_build(uint8_t *bitmap)
+{
+        memset(bitmap, 0xff, 2 * PAGE_SIZE);
+        bitmap[PORT_POST / 8] &= (uint8_t)~BIT(PORT_POST % 8);
+}
 
 void device_marker(struct run *r, unsigned level, uint32_t code, uint64_t value)
 {

@@ -5,6 +5,9 @@
 
 #include "run/run.h"
 
+/* Fills the two pages of the I/O bitmap: what exits is everything but ports without a device behind them that guests
+ * write to pass the time. */
+void io_bitmap01_build(uint8_t *bitmap);
 uint32_t device_in(struct run *r, uint16_t port, unsigned bytes);
 void device_out(struct run *r, uint16_t port, unsigned bytes, uint32_t value);
 /* Serves the instruction at RIP, whose memory operand is at this address, where no RAM is. */

@@ -15,7 +15,7 @@
 
 /* Control fields whose values are remembered beside the VMCS, see ctl.h. */
 #define CTL_FIELDS(CTL_FIELD)                                                                                \
-        CTL_FIELD(vpid) CTL_FIELD(msr_bitmap) CTL_FIELD(tsc_offset) CTL_FIELD(eptp) CTL_FIELD(vmread_bitmap)  \
+        CTL_FIELD(vpid) CTL_FIELD(io_bitmap_a) CTL_FIELD(io_bitmap_b) CTL_FIELD(msr_bitmap) CTL_FIELD(tsc_offset) CTL_FIELD(eptp) CTL_FIELD(vmread_bitmap)  \
         CTL_FIELD(vmwrite_bitmap) CTL_FIELD(xss_exit_bitmap) CTL_FIELD(vmcs_link) CTL_FIELD(pin_ctls)         \
         CTL_FIELD(proc_ctls) CTL_FIELD(proc2_ctls) CTL_FIELD(exit_ctls) CTL_FIELD(entry_ctls)                 \
         CTL_FIELD(exception_bitmap) CTL_FIELD(pf_error_mask) CTL_FIELD(pf_error_match)                        \
@@ -55,7 +55,7 @@ struct vcpu {
         struct hw_vmcs vmcs01;
         struct hw_vmcs *current;   /* the one that VMREAD and VMWRITE reach, and that the next entry uses */
         uint64_t eptp01;
-        hpa_t msr_bitmap01;
+        hpa_t msr_bitmap01, io_bitmap01; /* the latter two pages: ports 0 to 0x7fff and 0x8000 up */
         uint64_t hw_exits;         /* hardware exits so far */
 };
 _Static_assert(offsetof(struct vcpu, host_stack_top) == sizeof(struct gprs), "enter.S");

@@ -26,7 +26,7 @@ static uint32_t allowed(struct ctl_caps c, uint32_t want)
 
 uint32_t vmcs01_proc_ctls(const struct vmx_caps *hw)
 {
-        return allowed(hw->proc, PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_SECONDARY | PROC_MWAIT | PROC_MONITOR |
+        return allowed(hw->proc, PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_SECONDARY | PROC_MWAIT | PROC_MONITOR |
                                          PROC_RDPMC | PROC_CR8_LOAD | PROC_CR8_STORE);
 }
 
@@ -56,6 +56,8 @@ static void write_controls(struct vcpu *v, bool long_mode)
         ctl_write(v, entry_msr_load_count, 0);
         vmwrite(F_entry_intr_info, 0);
         ctl_write(v, msr_bitmap, v->msr_bitmap01.raw);
+        ctl_write(v, io_bitmap_a, v->io_bitmap01.raw);
+        ctl_write(v, io_bitmap_b, v->io_bitmap01.raw + PAGE_SIZE);
         ctl_write(v, tsc_offset, 0);
         ctl_write(v, vmcs_link, LINK_NONE);
         ctl_write(v, eptp, v->eptp01);

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The image on processors that cannot carry it: it says so in one line and ends with the status of that case."""
+import re
+import shutil
+import subprocess
+
 from harness import STATUS, Scratch, expect
 
 from cascade_cli import drive, paths, silicon, silicon_bochs, silicon_kvm
@@ -68,5 +72,37 @@ def bochs_with_vmx_locked_off():
     _bochs("VMX_LOCKED", BIOS, "{dir}/locked.rom")
 
 
-CASES = [qemu_without_vmx, bochs_without_vmx, bochs_without_ept, bochs_without_unrestricted_guest,
+GRUB_CFG = """\
+set timeout=0
+menuentry cascade {
+        multiboot2 /boot/cascade.elf guest=probe -- selftest
+        module2 /boot/probe.elf
+        boot
+}
+"""
+
+
+def multiboot2_by_grub():
+    """The other way in: GRUB loads image and guest from a CD on Bochs, and the guest's self-test passes."""
+    with Scratch() as d:
+        tree = d / "tree/boot/grub"
+        tree.mkdir(parents=True)
+        (tree / "grub.cfg").write_text(GRUB_CFG, encoding="ascii")
+        shutil.copy(paths.IMAGE, tree.parent / "cascade.elf")
+        shutil.copy(paths.PROBE, tree.parent / "probe.elf")
+        made = subprocess.run(["grub-mkrescue", "-o", d / "boot.iso", d / "tree"], capture_output=True, text=True,
+                              check=False)
+        expect(made.returncode == 0, made.stderr)
+        argv = silicon_bochs.prepare(_machine(d))
+        config = re.sub("ata0-master:.*", "ata0-master: type=cdrom, path=boot.iso, status=inserted",
+                        (d / "bochs.rc").read_text(encoding="ascii")).replace("boot: disk", "boot: cdrom")
+        (d / "bochs.rc").write_text(config, encoding="ascii")
+        driver = drive.Driver(d, 2, Progress(quiet=True))
+        stopped = driver.run(argv, TIMEOUT_S)
+        ended = drive.verdict(driver.outcome, stopped, silicon_bochs.failure(d))
+        expect(ended.status == STATUS["OK"], f"status {ended.status}: {ended.text}")
+        expect(driver.outcome.levels[2].powered_off, "the guest did not power off")
+
+
+CASES = [multiboot2_by_grub, qemu_without_vmx, bochs_without_vmx, bochs_without_ept, bochs_without_unrestricted_guest,
          bochs_with_vmx_locked_off]
