@@ -14,7 +14,7 @@
 #define WARM_UP    8
 #define SINGLES    32
 #define FAR_FUTURE (1ull << 48) /* ticks from now */
-#define POST_PORT  0x80
+#define PORT_B     0x61
 #define HC_NONE    0xcadeffffu /* a hypercall that nobody knows */
 #define LVT_VECTOR 0x40u
 
@@ -29,7 +29,7 @@
 OPERATION(empty, __asm__ volatile(""))
 OPERATION(cpuid, hw_cpuid(0, 0))
 OPERATION(rdmsr, hw_rdmsr(MSR_APIC_BASE))
-OPERATION(pio_in, hw_inb(POST_PORT))
+OPERATION(pio_in, hw_inb(PORT_B))
 OPERATION(mmio_read, xapic_read(APIC_VERSION))
 OPERATION(mmio_write, xapic_write(APIC_TPR, 0))
 

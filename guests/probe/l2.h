@@ -86,6 +86,8 @@ L2_CODE(l2_write_dr7);
 L2_CODE(l2_read_dr6);
 L2_CODE(l2_read);
 L2_CODE(l2_write);
+L2_CODE(l2_read32);
+L2_CODE(l2_post_string);
 L2_CODE(l2_jump);
 L2_CODE(l2_ud);
 L2_CODE(l2_int3);

@@ -2,6 +2,7 @@
 /* Nested test: the guest hypervisor's EPT, with pages of both sizes. SDM 3C "The Extended Page Table
  * Mechanism". */
 #include "base/x86.h"
+#include "apic.h"
 #include "nested.h"
 
 #define EPT_R        BIT(0)
@@ -164,11 +165,41 @@ static void accessed_and_dirty(struct l2 *l)
         l2_ept_pt[1] &= ~(EPT_ACCESSED | EPT_DIRTY);
 }
 
+/* A device page of the guest hypervisor's, handed on to its guest. */
+static void device_page(struct l2 *l)
+{
+        const uint64_t old = l2_ept_pt[2];
+        l2_ept_pt[2] = APIC_BASE | EPT_R | EPT_W;
+        flush();
+        run_at(l, l2_read32, WINDOW_4K + 2 * PAGE_SIZE + APIC_VERSION);
+        check(l->p, l->exit.reason == EXIT_VMCALL && (uint32_t)l->gprs.r[GPR_RAX] == apic_read(APIC_VERSION),
+              "EPT: a device's page");
+        l2_ept_pt[2] = old;
+        flush();
+}
+
+/* An instruction that nobody between the guest and the port intercepts, with an operand in memory. */
+static void string_output(struct l2 *l)
+{
+        const uint64_t old = vmread(F_proc_ctls);
+        l2_set(l, F_proc_ctls, old & ~(uint64_t)PROC_UNCOND_IO);
+        l->gprs.r[GPR_RCX] = 16;
+        run_at(l, l2_post_string, WINDOW_4K + PAGE_SIZE - 8);
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RCX] == 0 &&
+                      l->gprs.r[GPR_RSI] == WINDOW_4K + PAGE_SIZE + 8, "EPT: REP OUTSB over two pages");
+        l->gprs.r[GPR_RCX] = 1;
+        run_at(l, l2_post_string, WINDOW_NONE + 0x10);
+        expect_violation(l, EPTQ_READ, WINDOW_NONE + 0x10, "EPT: REP OUTSB of no page");
+        l2_set(l, F_proc_ctls, old);
+}
+
 void nested_ept(struct l2 *l)
 {
         l2_reset(l);
         mapped(l);
         not_mapped(l);
+        device_page(l);
+        string_output(l);
         permissions(l);
         misconfigurations(l);
         accessed_and_dirty(l);

@@ -131,10 +131,10 @@ def verdict(outcome, stopped, emulator_text):
         elif emulator_text:
             text += ": " + emulator_text
         return Ended(STATUS["EMULATOR_FAILED"], text)
+    if outcome.result and outcome.exit_status in (STATUS["OK"], STATUS["GUEST_FAILED"]):
+        return Ended(STATUS["GUEST_FAILED"], f"the guest's work failed with {outcome.result}")
     if outcome.exit_status != 0:
         return Ended(outcome.exit_status, _reason(outcome))
-    if outcome.result:
-        return Ended(STATUS["GUEST_FAILED"], f"the guest's work failed with {outcome.result}")
     if outcome.trace_lost:
         return Ended(STATUS["TRACE_LOST"], f"{outcome.trace_lost} trace events were lost")
     return Ended(STATUS["OK"], "")

@@ -40,7 +40,7 @@ def _add_run(sub):
     p.add_argument("--depth", type=int, choices=range(1, LIMIT["DEPTH_MAX"] + 1), default=2,
                    help="how many cascades above the guest (default 2)")
     p.add_argument("--guest", choices=("linux", "kvm", "probe"), default="linux",
-                   help="the bottom guest (default linux); kvm: Linux under Debian's own KVM and QEMU as the last hypervisor")
+                   help="the bottom guest (default linux); kvm: Linux, with Debian's KVM as the last hypervisor")
     p.add_argument("--kernel", metavar="F", help="another kernel: bzImage or x86-64 ELF")
     p.add_argument("--initrd", metavar="F", help="another initramfs")
     p.add_argument("--append", metavar="S", help="more words for the guest's command line")

@@ -76,7 +76,7 @@ static unsigned entry_bytes(const struct walk *w)
 static uint64_t read_entry(const struct walk *w, l1gpa_t at)
 {
         const unsigned bytes = entry_bytes(w);
-        const void *const e = guest_mem_at(w->mem, at, bytes);
+        const void *const e = paging_at(w->mem, w->p, at, bytes);
 
         if (!e)
                 return BITS(8 * bytes - 1, 0);
@@ -89,7 +89,7 @@ static uint64_t read_entry(const struct walk *w, l1gpa_t at)
  */
 static void set_flags(const struct walk *w, const struct step *s, uint64_t flags)
 {
-        void *const e = guest_mem_at(w->mem, s->at, entry_bytes(w));
+        void *const e = paging_at(w->mem, w->p, s->at, entry_bytes(w));
 
         if (!e || (s->value & flags) == flags)
                 return;
@@ -348,7 +348,7 @@ static bool find_parts(const struct guest_mem *mem, const struct guest_paging *p
                 *fault = guest_translate(mem, p, linear, access);
                 if (fault->status != GVA_OK)
                         return false;
-                uint8_t *const bytes = guest_mem_at(mem, fault->at, part);
+                uint8_t *const bytes = paging_at(mem, p, fault->at, part);
                 if (!bytes) {
                         fault->status = GVA_NOT_RAM;
                         return false;

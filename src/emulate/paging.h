@@ -16,7 +16,15 @@
 #include "base/bits.h"
 #include "base/guest_mem.h"
 
+/* What lies between the addresses in the guest's page tables and its RAM: nothing, but for a guest's guest EPT12. */
+struct second_stage {
+        /* Translates one address; what it gives holds up to the end of the page. False: nothing is there. */
+        bool (*translate)(void *ctx, l1gpa_t at, l1gpa_t *out);
+        void *ctx;
+};
+
 struct guest_paging {
+        const struct second_stage *second; /* NULL: page tables hold addresses of RAM */
         uint64_t cr0, cr3, cr4, efer, rflags;
         uint64_t pdpte[4]; /* PAE paging: what the VMCS holds */
         uint32_t pkru;     /* used if CR4.PKE is 1 */
@@ -60,6 +68,14 @@ struct gva_result {
 
 struct gva_result guest_translate(const struct guest_mem *mem, const struct guest_paging *p, uint64_t linear,
                                   unsigned access);
+
+/* Our pointer to bytes of one page at an address that page tables hold, or NULL. */
+static inline void *paging_at(const struct guest_mem *mem, const struct guest_paging *p, l1gpa_t at, uint64_t bytes)
+{
+        if (__builtin_expect(p->second != NULL, 0) && !p->second->translate(p->second->ctx, at, &at))
+                return NULL;
+        return guest_mem_at(mem, at, bytes);
+}
 
 /* Copies between `n` <= GUEST_LINEAR_MAX bytes at a linear address and our memory. All or nothing: when a
  * byte cannot be reached nothing is written, *fault says why (GVA_NOT_RAM included) and the result is false.

@@ -40,7 +40,7 @@ struct guest_fault {
         uint8_t vector;
         bool has_error_code;
         uint32_t error_code;
-        uint64_t cr2; /* for #PF */
+        uint64_t cr2; /* for #PF and VIEW_NOT_RAM: the linear address */
         l1gpa_t at;   /* for VIEW_NOT_RAM */
 };
 

@@ -182,6 +182,28 @@ static enum nested_ept reflect_violation(struct nested *n, uint64_t qualificatio
         return NESTED_EPT_REFLECT;
 }
 
+bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at, l1gpa_t *out)
+{
+        const struct ept_walk w = ept12_walk(&v->mem, n->current->v.eptp, at, 0, &n->caps12);
+        *out = w.l1gpa;
+        return w.verdict == EPT_OK;
+}
+
+bool nested_ept_violation(struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t linear, bool write)
+{
+        const uint64_t access = (write ? EPTQ_WRITE : EPTQ_READ) | EPTQ_LINEAR_VALID | EPTQ_TRANSLATED;
+        const struct ept_walk w = ept12_walk(&v->mem, n->current->v.eptp, at, access, &n->caps12);
+        if (w.verdict == EPT_OK)
+                return false;
+        nested_set_exit_field(n, FI_guest_physical, at.raw);
+        nested_set_exit_field(n, FI_guest_linear, linear);
+        if (w.verdict == EPT_VIOLATION)
+                reflect_violation(n, w.qualification);
+        else
+                nested_set_exit_field(n, FI_exit_reason, EXIT_EPT_MISCONFIG);
+        return true;
+}
+
 enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct exit_info *x, l1gpa_t *at)
 {
         const struct vmcs12 *v12 = &n->current->v;

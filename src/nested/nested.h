@@ -121,6 +121,12 @@ enum nested_ept {
 };
 enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct exit_info *x, l1gpa_t *at);
 
+/* Where an address of the guest's guest is in the guest's memory. False: EPT12 does not map it. */
+bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at, l1gpa_t *out);
+/* Memory of the guest's guest that an instruction of it needs, which we emulate, is not to be had: if that is for the
+ * guest hypervisor to solve, completes the exit information of an EPT violation. False: EPT12 does map it. */
+bool nested_ept_violation(struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t linear, bool write);
+
 /* vmcs02's preemption timer expired: for the guest hypervisor? */
 bool nested_timer12_expired(const struct nested *n);
 /* Sets the preemption timer of the current VMCS for a deadline of ours in `ticks` units, or earlier if the guest

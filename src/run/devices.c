@@ -176,6 +176,16 @@ static void port_out(void *ctx, uint16_t port, unsigned bytes, uint32_t value)
         device_out(ctx, port, bytes, value);
 }
 
+/* Memory that an instruction of a guest's guest needs and that its hypervisor has yet to map. */
+static bool missing_memory(struct run *r, const struct guest_fault *f, bool write)
+{
+        if (!r->nested.in_l2 || !nested_has_ept12(&r->nested) ||
+            !nested_ept_violation(&r->nested, &r->v, L2GPA(f->at.raw), f->cr2, write))
+                return false;
+        reflect(r);
+        return true;
+}
+
 static void string_io(struct run *r, const struct exit_info *x)
 {
         struct string_io s;
@@ -195,6 +205,8 @@ static void string_io(struct run *r, const struct exit_info *x)
                 inject_fault(r, &fault);
                 break;
         case STRING_IO_NOT_RAM:
+                if (missing_memory(r, &fault, s.in))
+                        break;
                 run_end(r, EXIT_STATUS_GUEST_KILLED, "INS or OUTS with device memory as its operand");
         }
 }

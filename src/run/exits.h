@@ -25,6 +25,9 @@ static inline __attribute__((always_inline)) void skip_bytes(struct run *r, uint
                 vmwrite(F_guest_pending_dbg, vmread(F_guest_pending_dbg) | PENDING_DBG_BS);
 }
 
+/* The exit that exit information describes goes to the guest hypervisor. */
+void reflect(struct run *r);
+
 /* By the length that the exit tells. */
 static inline __attribute__((always_inline)) void skip_instruction(struct run *r)
 {

@@ -287,7 +287,7 @@ static void handle(struct run *r, const struct exit_info *x)
         fn(r, x);
 }
 
-static void reflect(struct run *r)
+void reflect(struct run *r)
 {
         close_windows(r);
         if (!nested_reflect(&r->nested, &r->v))
@@ -305,8 +305,6 @@ static void handle_l2_memory(struct run *r, const struct exit_info *x)
                 reflect(r);
                 return;
         case NESTED_EPT_MMIO:
-                if (nested_has_ept12(&r->nested))
-                        run_end(r, EXIT_STATUS_GUEST_KILLED, "a device of the guest is mapped into its guest");
                 device_mmio(r, at, x->qualification & EPTQ_WRITE);
                 break;
         }

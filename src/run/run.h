@@ -37,6 +37,7 @@ struct run {
         struct cpuid_config cpuid_config;
         struct guest_msrs msrs;
         struct decoder decoder;
+        struct second_stage ept12_stage; /* for the view of the exit that is being served */
         struct trace_store store;
         struct console_line uart[PC_UARTS];
         struct console_line debug_line;

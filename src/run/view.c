@@ -15,6 +15,12 @@ static uint8_t mode_bits(const struct guest_view *g)
         return cs_ar & AR_DB ? 32 : 16;
 }
 
+static bool by_ept12(void *ctx, l1gpa_t at, l1gpa_t *out)
+{
+        const struct run *r = ctx;
+        return nested_l2_address(&r->nested, &r->v, L2GPA(at.raw), out);
+}
+
 void run_view(void *ctx, struct guest_view *out)
 {
         struct run *r = ctx;
@@ -35,6 +41,10 @@ void run_view(void *ctx, struct guest_view *out)
                 .pages_1g = r->cpuid.ext[1].edx >> 26 & 1,
                 .pdpte_valid = true,
         };
+        if (r->nested.in_l2 && nested_has_ept12(&r->nested)) {
+                r->ept12_stage = (struct second_stage){ .translate = by_ept12, .ctx = r };
+                out->paging.second = &r->ept12_stage;
+        }
         for (unsigned i = 0; i < 4; i++)
                 out->paging.pdpte[i] = vmread(F_guest_pdpte0 + 2 * i);
         out->mode_bits = mode_bits(out);

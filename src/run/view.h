@@ -5,7 +5,7 @@
 
 #include "run/run.h"
 
-/* ctx: struct run. Reads some thirty fields: for exits that look at the guest's memory only. */
+/* ctx: struct run, which *out refers to. Reads some thirty fields: for exits that look at the guest's memory only. */
 void run_view(void *ctx, struct guest_view *out);
 
 #endif

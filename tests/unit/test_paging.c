@@ -284,6 +284,45 @@ START_TEST(table_outside_ram)
 }
 END_TEST
 
+/* A second stage that maps the page at 1 MiB + n to that at n, but for the one that *ctx names. */
+#define STAGE_BASE 0x100000ull
+
+static bool stage(void *ctx, l1gpa_t at, l1gpa_t *out)
+{
+        const uint64_t missing = *(const uint64_t *)ctx;
+        *out = L1GPA(at.raw - STAGE_BASE);
+        return at.raw >= STAGE_BASE && ALIGN_DOWN(at.raw, PAGE_SIZE) != missing;
+}
+
+START_TEST(second_stage)
+{
+        uint64_t missing = 0;
+        const struct second_stage second = {.translate = stage, .ctx = &missing};
+        struct guest_paging p = {.second = &second, .maxphyaddr = 40};
+        struct gva_result fault;
+        uint8_t got[32], bytes[32] = "through two stages, over a page";
+
+        ck_assert(guest_write_linear(&mem, &p, STAGE_BASE + 5 * PAGE_SIZE - 16, bytes, sizeof(bytes), 0, &fault));
+        ck_assert(!memcmp(ram + 5 * PAGE_SIZE - 16, bytes, sizeof(bytes)));
+        ck_assert(guest_read_linear(&mem, &p, STAGE_BASE + 5 * PAGE_SIZE - 16, got, sizeof(got), 0, &fault));
+        ck_assert(!memcmp(got, bytes, sizeof(bytes)));
+        missing = STAGE_BASE + 5 * PAGE_SIZE;
+        ck_assert(!guest_read_linear(&mem, &p, STAGE_BASE + 5 * PAGE_SIZE - 16, got, sizeof(got), 0, &fault));
+        ck_assert(fault.status == GVA_NOT_RAM && fault.at.raw == missing);
+        /* The tables themselves go through it as well. */
+        p = paging_4level();
+        p.second = &second;
+        p.cr3 += STAGE_BASE;
+        map_4level();
+        *entry64(PML4, 256) += STAGE_BASE;
+        *entry64(PDPT, 3) += STAGE_BASE;
+        *entry64(PD, 5) += STAGE_BASE;
+        ck_assert(guest_translate(&mem, &p, PAGE_LINEAR(8), 0).status == GVA_OK);
+        missing = STAGE_BASE + PD;
+        ck_assert(guest_translate(&mem, &p, PAGE_LINEAR(8), 0).status == GVA_PAGE_FAULT);
+}
+END_TEST
+
 /* What the manual says about one page, written down once more and as plainly as possible. */
 static bool allowed(const struct guest_paging *p, unsigned access, bool user_page, bool writable, bool nx)
 {
@@ -508,6 +547,7 @@ int main(void)
         tcase_add_test(t, mode_4level_canonical);
         tcase_add_loop_test(t, mode_4level_each_level, 0, 4);
         tcase_add_test(t, table_outside_ram);
+        tcase_add_test(t, second_stage);
         tcase_add_test(t, rights);
         tcase_add_test(t, protection_keys);
         tcase_add_test(t, accessed_and_dirty);
