@@ -38,7 +38,7 @@ def _add_run(sub):
                        epilog="exit status:\n" + status_table(), formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_machine_options(p)
     p.add_argument("--depth", type=int, choices=range(1, LIMIT["DEPTH_MAX"] + 1), default=2,
-                   help="how many cascades above the guest (default 2)")
+                   help="how many hypervisors above the bottom guest (default 2)")
     p.add_argument("--guest", choices=("linux", "kvm", "probe"), default="linux",
                    help="the bottom guest (default linux); kvm: Linux, with Debian's KVM as the last hypervisor")
     p.add_argument("--kernel", metavar="F", help="another kernel: bzImage or x86-64 ELF")

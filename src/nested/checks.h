@@ -51,6 +51,9 @@ struct check_fail check_host(const struct vmcs12 *v, const struct check_env *e);
 struct check_fail check_guest(const struct vmcs12 *v, const struct check_env *e);
 struct check_fail check_flow(const struct vmcs12 *v, const struct check_env *e);
 
+/* SDM 3C "Checks on Guest Page-Directory-Pointer-Table Entries", for one of the four. */
+bool pdpte_ok(const struct vmx_caps *c, uint64_t pdpte);
+
 /* "CTL_PIN_RESERVED", and the heading of the SDM that asks for the check. Out of range: "?". */
 const char *check_name(enum check_id id);
 const char *check_sdm(enum check_id id);

@@ -6,7 +6,7 @@
 #define PDPTE_P        BIT(0)
 #define PDPTE_RESERVED (BITS(2, 1) | BITS(8, 5))
 
-static bool pdpte_ok(const struct vmx_caps *c, uint64_t pdpte)
+bool pdpte_ok(const struct vmx_caps *c, uint64_t pdpte)
 {
         return !(pdpte & PDPTE_P) || (!(pdpte & PDPTE_RESERVED) && in_width(c, pdpte));
 }

@@ -115,7 +115,7 @@ static void write_pdptes(struct vcpu *v, const struct region12 *r)
                 return;
         const uint64_t *pdpte = guest_mem_at(&v->mem, L1GPA(r->v.guest_cr3 & BITS(31, 5)), 4 * sizeof(*pdpte));
         for (unsigned i = 0; i < 4; i++)
-                vmwrite(F_guest_pdpte0 + 2 * i, pdpte ? pdpte[i] : 0);
+                vmwrite(F_guest_pdpte0 + 2 * i, pdpte && pdpte_ok(v->hw, pdpte[i]) ? pdpte[i] : 0);
 }
 
 static void write_address_spaces(struct nested *n, struct vcpu *v, const struct region12 *r)

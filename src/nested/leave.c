@@ -52,9 +52,13 @@ static inline __attribute__((always_inline)) void write_segments(bool look, cons
 static bool write_pdptes(bool look, struct vcpu *v, uint64_t cr3)
 {
         const uint64_t *pdpte = guest_mem_at(&v->mem, L1GPA(cr3 & BITS(31, 5)), 4 * sizeof(*pdpte));
-        for (unsigned i = 0; pdpte && i < 4; i++)
-                update(look, F_guest_pdpte0 + 2 * i, pdpte[i]);
-        return pdpte != NULL;
+        for (unsigned i = 0; i < 4; i++) {
+                const uint64_t e = pdpte ? __atomic_load_n(&pdpte[i], __ATOMIC_RELAXED) : ~0ull;
+                if (!pdpte_ok(v->hw, e))
+                        return false;
+                update(look, F_guest_pdpte0 + 2 * i, e);
+        }
+        return true;
 }
 
 /* vmcs01 is current. Bits of CR0 and CR4 that are not the guest's keep what VMX operation needs; the guest sees its

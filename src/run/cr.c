@@ -25,9 +25,15 @@ static bool load_pdptes(struct run *r, uint64_t cr0, uint64_t cr4, uint64_t efer
         if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || (efer & EFER_LMA))
                 return true;
         const uint64_t *pdpte = guest_mem_at(&r->v.mem, L1GPA(vmread(F_guest_cr3) & BITS(31, 5)), 4 * sizeof(*pdpte));
-        for (unsigned i = 0; pdpte && i < 4; i++)
-                vmwrite(F_guest_pdpte0 + 2 * i, pdpte[i]);
-        return pdpte;
+        uint64_t e[4];
+        for (unsigned i = 0; i < 4; i++) {
+                e[i] = pdpte ? __atomic_load_n(&pdpte[i], __ATOMIC_RELAXED) : ~0ull;
+                if (!pdpte_ok(r->v.hw, e[i]))
+                        return false;
+        }
+        for (unsigned i = 0; i < 4; i++)
+                vmwrite(F_guest_pdpte0 + 2 * i, e[i]);
+        return true;
 }
 
 /* SDM 2B "MOV - Move to/from Control Registers", #GP(0) conditions of CR0. */
