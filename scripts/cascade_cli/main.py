@@ -69,6 +69,7 @@ def _add_others(sub):
     p.set_defaults(command=report.command)
     p = sub.add_parser("test", help="build and run all tests")
     p.add_argument("--only", metavar="WORD", help="only tests whose name contains this")
+    p.add_argument("--all", action="store_true", help="the long runs too: KVM as guest hypervisor, depth 4")
     p.add_argument("--list", action="store_true", help="list the tests")
     p.set_defaults(command=test.command)
     p = sub.add_parser("doctor", help="say what this machine can run")

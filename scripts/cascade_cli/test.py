@@ -14,6 +14,7 @@ from .statuses import STATUS, Fail
 WORKERS = 2
 SUITE_TIMEOUT_S = 600.0
 GROUPS = ("launcher", "input", "image", "run", "probe")
+LONG_GROUPS = ("kvm",)  # with --all
 
 
 class Results:
@@ -86,11 +87,15 @@ def case(group, function):
     return job
 
 
-def all_jobs():
+def all_jobs(long):
     """(name, job), the long ones first so that two workers end together."""
     sys.path.insert(0, str(paths.ROOT / "tests/e2e"))
-    cases = {group: importlib.import_module(f"cases_{group}") for group in GROUPS}
-    jobs = [(f"run: {f.__name__}", case("run", f)) for f in cases["run"].LINUX]
+    cases = {group: importlib.import_module(f"cases_{group}") for group in GROUPS + LONG_GROUPS}
+    jobs = []
+    if long:
+        jobs += [(f"{group}: {f.__name__}", case(group, f)) for group in LONG_GROUPS for f in cases[group].CASES]
+        jobs += [(f"run: {f.__name__}", case("run", f)) for f in cases["run"].LONG]
+    jobs += [(f"run: {f.__name__}", case("run", f)) for f in cases["run"].LINUX]
     jobs += [(suite, meson_suite(suite)) for suite in ("fuzz", "unit", "host")]
     for group in reversed(GROUPS):
         jobs += [(f"{group}: {f.__name__}", case(group, f)) for f in cases[group].CASES]
@@ -121,7 +126,7 @@ def command(args, progress):
     paths.OUT.mkdir(exist_ok=True)
     if not args.list:
         prepare(progress)
-    jobs = [(name, job) for name, job in all_jobs() if not args.only or args.only in name]
+    jobs = [(name, job) for name, job in all_jobs(args.all) if not args.only or args.only in name]
     if args.list:
         print("\n".join(name for name, _ in jobs))
         return STATUS["OK"]

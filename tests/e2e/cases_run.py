@@ -68,6 +68,10 @@ def linux_depth_3():
     _linux(3)
 
 
+def linux_depth_4():
+    _linux(4)
+
+
 def _arguments(d, code, *options):
     (d / "guest.elf").write_bytes(tiny_guest.elf(code))
     (d / "empty").write_bytes(b"")
@@ -223,6 +227,7 @@ def bench_reaches_goals():
             expect(figures.get(key, goal + 1) <= goal, f"{key} is {figures.get(key)}, the goal is {goal}")
 
 
+LONG = [linux_depth_4]  # with --all
 LINUX = [linux_depth_3, linux_depth_2, linux_depth_1, bench_reaches_goals]
 CASES = [side_by_side, disk_full_under_trace, trace_store_full, ctrl_c_keeps_trace, sigterm_keeps_trace,
          killed_launcher_leaves_nothing, timeout_keeps_trace, guest_never_ends, guest_powers_off, guest_triple_faults,
