@@ -182,6 +182,31 @@ static enum nested_ept reflect_violation(struct nested *n, uint64_t qualificatio
         return NESTED_EPT_REFLECT;
 }
 
+/* Folds what EPT12 and EPT01 say about an address into EPT02. */
+static enum ept02_verdict fold(struct nested *n, struct vcpu *v, l2gpa_t at, uint64_t access, struct ept_walk *w,
+                               struct ept02_leaf *leaf)
+{
+        const uint64_t eptp12 = n->current->v.eptp;
+        *w = ept12_walk(&v->mem, eptp12, at, access, &n->caps12);
+        struct ept01_leaf e01 = { .ram = false };
+        if (w->verdict == EPT_OK)
+                e01 = ept01_lookup(v->eptp01, w->l1gpa);
+        const enum ept02_verdict verdict = ept02_combine(w, &e01, access, leaf);
+        if (verdict == EPT02_FILLED)
+                ept02_install(&n->ept02, ept02_root_for(&n->ept02, eptp12), at, leaf);
+        return verdict;
+}
+
+/* As a read: a processor may set accessed flags for what it translates ahead, but never dirty flags. */
+void nested_ept_fill(struct nested *n, struct vcpu *v)
+{
+        struct ept_walk w;
+        struct ept02_leaf leaf;
+        n->fill_due = false;
+        if (nested_has_ept12(n))
+                fold(n, v, n->fill_at, EPTQ_READ | EPTQ_LINEAR_VALID | EPTQ_TRANSLATED, &w, &leaf);
+}
+
 bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at, l1gpa_t *out)
 {
         const struct ept_walk w = ept12_walk(&v->mem, n->current->v.eptp, at, 0, &n->caps12);
@@ -212,20 +237,18 @@ enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct 
         if (!(vmcs12_proc2(v12) & PROC2_EPT))
                 return NESTED_EPT_MMIO; /* it runs on EPT01, which maps all there is */
 
-        const struct ept_walk w = ept12_walk(&v->mem, v12->eptp, gpa, x->qualification, &n->caps12);
-        struct ept01_leaf e01 = { .ram = false };
-        if (w.verdict == EPT_OK)
-                e01 = ept01_lookup(v->eptp01, w.l1gpa);
+        struct ept_walk w;
         struct ept02_leaf leaf;
-        const enum ept02_verdict verdict = ept02_combine(&w, &e01, x->qualification, &leaf);
+        const enum ept02_verdict verdict = fold(n, v, gpa, x->qualification, &w, &leaf);
         trace_emit(&v->trace, TRACE_EPT02_FAULT, nested_l2_level(n, v), verdict, gpa.raw,
                    verdict == EPT02_FILLED ? leaf.epte : w.qualification);
         *at = w.l1gpa;
         switch (verdict) {
         case EPT02_FILLED:
-                ept02_install(&n->ept02, ept02_root_for(&n->ept02, v12->eptp), gpa, &leaf);
                 return NESTED_EPT_RESUME;
         case EPT02_L1_VIOLATION:
+                n->fill_due = true;
+                n->fill_at = gpa;
                 return reflect_violation(n, w.qualification);
         case EPT02_L1_MISCONFIG:
                 nested_set_exit_field(n, FI_exit_reason, EXIT_EPT_MISCONFIG);

@@ -60,6 +60,8 @@ struct nested {
         bool entered_by_launch;    /* the VM entry under way was a VMLAUNCH */
         uint64_t timer12_rest;     /* ticks of vmcs12's preemption timer beyond what vmcs02's was set to */
         uint16_t vpid12;           /* whose translations VPID02 holds */
+        bool fill_due;             /* the guest hypervisor got an EPT violation at fill_at: it is likely mapped by now */
+        l2gpa_t fill_at;
         struct vmx_caps caps12;
         struct region12 region[NESTED_REGIONS];
         uint64_t uses;
@@ -126,6 +128,10 @@ bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at,
 /* Memory of the guest's guest that an instruction of it needs, which we emulate, is not to be had: if that is for the
  * guest hypervisor to solve, completes the exit information of an EPT violation. False: EPT12 does map it. */
 bool nested_ept_violation(struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t linear, bool write);
+
+/* Before the guest's guest runs on after an EPT violation that its hypervisor served: maps what is there now, which saves
+ * a second violation for the same address. */
+void nested_ept_fill(struct nested *n, struct vcpu *v);
 
 /* vmcs02's preemption timer expired: for the guest hypervisor? */
 bool nested_timer12_expired(const struct nested *n);
