@@ -8,6 +8,7 @@
 #define CASCADE_RUN_CPUID_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "hw/cpu.h"
 
@@ -38,5 +39,14 @@ void cpuid_refresh_xsave(struct cpuid_table *t, const struct cpuid_config *c, cp
 
 /* The answer for leaf (EAX) and subleaf (ECX) while CR4 holds cr4. */
 struct cpuid_regs cpuid_answer(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, uint64_t cr4);
+
+/* Basic leaves whose answer depends on ECX, CR4 or XCR0: features, caches, structured features, topology, XSAVE. */
+#define CPUID_VARYING (1u << 1 | 1u << 4 | 1u << 7 | 1u << 0xb | 1u << 0xd)
+
+/* The answer for a basic leaf that never varies, or NULL: what cpuid_answer() says of it. */
+static inline const struct cpuid_regs *cpuid_constant(const struct cpuid_table *t, uint32_t leaf)
+{
+        return leaf < CPUID_BASIC_LEAVES && !(CPUID_VARYING >> leaf & 1) ? &t->basic[leaf][0] : NULL;
+}
 
 #endif

@@ -21,11 +21,17 @@ void reinject_interrupted_event(struct run *r);
 void catch_up(struct run *r, uint64_t now);
 
 /* The common case, nothing to do, is decided in line: every exit ends here. */
+static inline __attribute__((always_inline)) bool anything_due(const struct run *r, uint64_t now)
+{
+        const uint64_t next = pc_next_event(&r->pc);
+        return now >= next || next != r->armed || pc_pending_vector(&r->pc, 0) >= 0 || pc_nmi_pending(&r->pc, 0) ||
+               r->intr_window || r->nmi_window;
+}
+
 static inline __attribute__((always_inline)) void prepare_entry(struct run *r)
 {
-        const uint64_t now = hw_rdtsc(), next = pc_next_event(&r->pc);
-        if (__builtin_expect(now >= next || next != r->armed || pc_pending_vector(&r->pc, 0) >= 0 ||
-                                     pc_nmi_pending(&r->pc, 0) || r->intr_window || r->nmi_window, 0))
+        const uint64_t now = hw_rdtsc();
+        if (__builtin_expect(anything_due(r, now), 0))
                 catch_up(r, now);
 }
 

@@ -362,12 +362,15 @@ static __attribute__((noinline)) void trace_exit(struct run *r, uint32_t reason)
         trace_emit(&r->v.trace, TRACE_VM_EXIT, run_level(r), reason, vmread(F_guest_rip), vmread(F_exit_qualification));
 }
 
-uint64_t run_exit(struct vcpu *v)
+static __attribute__((noinline)) uint64_t catch_up_and_enter(struct run *r)
 {
-        struct run *r = run_of(v);
-        const uint32_t reason = (uint32_t)vmread(F_exit_reason);
-        v->hw_exits++;
-        if (__builtin_expect(v->trace.buffer != NULL, 0))
+        prepare_entry(r);
+        return how_to_enter(r);
+}
+
+static __attribute__((noinline)) uint64_t run_exit_any(struct run *r, uint32_t reason)
+{
+        if (__builtin_expect(r->v.trace.buffer != NULL, 0))
                 trace_exit(r, reason);
         /* The commonest exits need no exit information. */
         if (r->nested.in_l2)
@@ -378,8 +381,26 @@ uint64_t run_exit(struct vcpu *v)
                 exit_vmx_insn(r, &(struct exit_info){ .reason = reason });
         else
                 handle_l1(r, reason);
-        prepare_entry(r);
-        return how_to_enter(r);
+        return catch_up_and_enter(r);
+}
+
+/* The commonest exit is served right here, in registers that need no saving: CPUID of the guest, untraced. */
+uint64_t run_exit(struct vcpu *v)
+{
+        struct run *r = run_of(v);
+        const uint32_t reason = (uint32_t)vmread(F_exit_reason);
+        v->hw_exits++;
+        if (reason != EXIT_CPUID || r->nested.in_l2 || v->trace.buffer)
+                return run_exit_any(r, reason);
+        const struct cpuid_regs *c = cpuid_constant(&r->cpuid, (uint32_t)v->gprs.r[GPR_RAX]);
+        if (__builtin_expect(!c, 0))
+                return run_exit_any(r, reason);
+        v->gprs.r[GPR_RAX] = c->eax;
+        v->gprs.r[GPR_RBX] = c->ebx;
+        v->gprs.r[GPR_RCX] = c->ecx;
+        v->gprs.r[GPR_RDX] = c->edx;
+        skip_instruction(r);
+        return __builtin_expect(anything_due(r, hw_rdtsc()), 0) ? catch_up_and_enter(r) : ENTER_RESUME;
 }
 
 _Noreturn void run_entry_failed(struct vcpu *v, uint64_t rflags)

@@ -323,9 +323,31 @@ START_TEST(xsave_leaf_is_read_again)
 }
 END_TEST
 
+START_TEST(constant_leaves_are_constant)
+{
+        unsigned constant = 0;
+        cpuid_build(&t, &rich, marked_silicon);
+        for (uint32_t leaf = 0; leaf < 0x40; leaf++) {
+                const struct cpuid_regs *c = cpuid_constant(&t, leaf);
+                constant += c != NULL;
+                for (uint32_t sub = 0; c && sub < 20; sub++) {
+                        for (unsigned cr4 = 0; cr4 < 4; cr4++) {
+                                const struct cpuid_regs want =
+                                        cpuid_answer(&t, leaf, sub, (cr4 & 1 ? CR4_OSXSAVE : 0) | (cr4 & 2 ? CR4_PKE : 0));
+                                ck_assert(memcmp(c, &want, sizeof(want)) == 0);
+                        }
+                }
+        }
+        ck_assert_uint_eq(constant, CPUID_BASIC_LEAVES - 5);
+        ck_assert_ptr_null(cpuid_constant(&t, EXT));
+        ck_assert_ptr_null(cpuid_constant(&t, CASCADE_CPUID_BASE));
+        ck_assert_ptr_null(cpuid_constant(&t, UINT32_MAX));
+}
+END_TEST
+
 int main(void)
 {
-        return RUN_SUITE("cpuid", each_hidden_bit, nothing_else_is_hidden, offered_on_request,
+        return RUN_SUITE("cpuid", constant_leaves_are_constant, each_hidden_bit, nothing_else_is_hidden, offered_on_request,
                          provided_whatever_the_silicon_has, leaves_that_an_old_processor_lacks,
                          leaves_that_are_never_shown, the_rest_passes_through, bits_of_cr4, beyond_the_highest_leaf,
                          topology_of_one_processor, clock_leaves, hypervisor_leaves, xsave_leaf_is_read_again);
