@@ -230,6 +230,8 @@ void exit_wrmsr(struct run *r, const struct exit_info *x)
 
 bool guest_rdmsr_any(struct run *r, uint32_t msr, uint64_t *value)
 {
+        if (guest_rdmsr(r, msr, value))
+                return true;
         for (size_t i = 0; i < ARRAY_LEN(passed_through); i++) {
                 if (passed_through[i].msr != msr)
                         continue;
@@ -238,7 +240,7 @@ bool guest_rdmsr_any(struct run *r, uint32_t msr, uint64_t *value)
                 *value = vmread(passed_through[i].field);
                 return true;
         }
-        return guest_rdmsr(r, msr, value);
+        return false;
 }
 
 #define EFER_WRITABLE (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
@@ -262,6 +264,8 @@ static bool field_value_ok(uint32_t msr, uint64_t value, unsigned linear_bits)
 
 bool guest_wrmsr_any(struct run *r, uint32_t msr, uint64_t value)
 {
+        if (guest_wrmsr(r, msr, value))
+                return true;
         for (size_t i = 0; i < ARRAY_LEN(passed_through); i++) {
                 if (passed_through[i].msr != msr)
                         continue;
@@ -272,5 +276,5 @@ bool guest_wrmsr_any(struct run *r, uint32_t msr, uint64_t value)
                 vmwrite(passed_through[i].field, value);
                 return true;
         }
-        return guest_wrmsr(r, msr, value);
+        return false;
 }

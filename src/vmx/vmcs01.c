@@ -24,13 +24,14 @@ static uint32_t allowed(struct ctl_caps c, uint32_t want)
         return (want & c.may1) | c.must1;
 }
 
-uint32_t vmcs01_proc_ctls(const struct vmx_caps *hw)
+/* The interrupt window comes and goes with run/inject.c. */
+static uint32_t proc_ctls(const struct vmx_caps *hw)
 {
         return allowed(hw->proc, PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_SECONDARY | PROC_MWAIT | PROC_MONITOR |
                                          PROC_RDPMC | PROC_CR8_LOAD | PROC_CR8_STORE);
 }
 
-uint32_t vmcs01_proc2_ctls(const struct vmx_caps *hw)
+static uint32_t proc2_ctls(const struct vmx_caps *hw)
 {
         return allowed(hw->proc2,
                        PROC2_EPT | PROC2_UNRESTRICTED | PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_XSAVES);
@@ -40,8 +41,8 @@ static void write_controls(struct vcpu *v, bool long_mode)
 {
         const struct vmx_caps *hw = v->hw;
         ctl_write(v, pin_ctls, allowed(hw->pin, PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER));
-        ctl_write(v, proc_ctls, vmcs01_proc_ctls(hw));
-        ctl_write(v, proc2_ctls, vmcs01_proc2_ctls(hw));
+        ctl_write(v, proc_ctls, proc_ctls(hw));
+        ctl_write(v, proc2_ctls, proc2_ctls(hw));
         ctl_write(v, exit_ctls, allowed(hw->exit, EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT | EXIT_CTL_LOAD_PAT |
                                                        EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER | EXIT_CTL_SAVE_DEBUG |
                                                        EXIT_CTL_SAVE_PREEMPTION_TIMER));

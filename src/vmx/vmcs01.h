@@ -24,10 +24,6 @@ struct guest_start {
 /* Allocates the VMCS, makes it current and fills it. v->hw, v->pool, v->eptp01 and v->msr_bitmap01 are set. */
 void vmcs01_create(struct vcpu *v, const struct guest_start *start);
 
-/* The controls that vmcs01 always has. The interrupt window comes and goes with run/inject.c. */
-uint32_t vmcs01_proc_ctls(const struct vmx_caps *hw);
-uint32_t vmcs01_proc2_ctls(const struct vmx_caps *hw);
-
 /* Control register bits that the guest believes to own but that VMX operation or cascade needs (SDM 3C
  * "Guest/Host Masks and Read Shadows for CR0 and CR4"). */
 #define CR0_MASK01 (CR0_NE | CR0_NW | CR0_CD)
