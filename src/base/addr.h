@@ -6,6 +6,7 @@
 #ifndef CASCADE_BASE_ADDR_H
 #define CASCADE_BASE_ADDR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ADDR_TYPE(T) typedef struct { uint64_t raw; } T
@@ -23,5 +24,14 @@ ADDR_TYPE(l2gpa_t); /* physical address of the guest's guest: translated by ept1
 #define SIZE_2M    (1ull << 21)
 #define SIZE_1G    (1ull << 30)
 #define SIZE_4G    (1ull << 32)
+
+#define LINEAR_BITS 48 /* of 4-level paging, the only one that guests are offered */
+
+/* SDM 1 "Canonical Addressing": bits from the topmost one of the linear address up are all alike. */
+static inline bool is_canonical(uint64_t linear, unsigned bits)
+{
+        const int64_t top = (int64_t)linear >> (bits - 1);
+        return top == 0 || top == -1;
+}
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* x86.h - bits of control registers, EFER, RFLAGS and debug registers. SDM 3A "System Architecture Overview".
- * Constants only. [pure] */
+ * Constants, and what one of them may hold. [pure] */
 #ifndef CASCADE_BASE_X86_H
 #define CASCADE_BASE_X86_H
 
+#include <stdbool.h>
 #include "base/bits.h"
 
 #define CR0_PE BIT(0)
@@ -52,5 +53,16 @@
 
 /* Memory types as PAT, MTRRs and EPT encode them. */
 enum memtype { MEMTYPE_UC = 0, MEMTYPE_WC = 1, MEMTYPE_WT = 4, MEMTYPE_WP = 5, MEMTYPE_WB = 6 };
+
+/* What IA32_PAT may hold: eight memory types, or 7 for UC-. */
+static inline bool pat_ok(uint64_t pat)
+{
+        const uint64_t known = BIT(MEMTYPE_UC) | BIT(MEMTYPE_WC) | BIT(MEMTYPE_WT) | BIT(MEMTYPE_WP) |
+                               BIT(MEMTYPE_WB) | BIT(7);
+        for (unsigned i = 0; i < 8; i++, pat >>= 8)
+                if ((pat & 0xff) > 7 || !(known >> (pat & 7) & 1))
+                        return false;
+        return true;
+}
 
 #endif

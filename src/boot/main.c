@@ -5,6 +5,7 @@
 #include "base/heap.h"
 #include "base/layout.h"
 #include "base/libc.h"
+#include "base/msr_numbers.h"
 #include "base/x86.h"
 #include "boot/boot_info.h"
 #include "boot/clock.h"
@@ -26,8 +27,6 @@
 #include "vmx/root.h"
 #include "vmx/vmcs01.h"
 
-#define MSR_FS      0xc0000100
-#define MSR_GS      0xc0000101
 #define STACK_GUARD 0x5ca1ab1e0ddba11ull
 #define HOST_STACK_PAGES 8
 #define CPUID_1_HYPERVISOR BIT(31)
@@ -64,8 +63,8 @@ static bool parent_is_cascade(void)
 static void start_cpu(void)
 {
         machine.cpu = (struct cpu_local){ .self = &machine.cpu, .console = &machine.console, .stack_guard = STACK_GUARD };
-        hw_wrmsr(MSR_FS, (uint64_t)&machine.cpu);
-        hw_wrmsr(MSR_GS, (uint64_t)&machine.cpu);
+        hw_wrmsr(MSR_FS_BASE, (uint64_t)&machine.cpu);
+        hw_wrmsr(MSR_GS_BASE, (uint64_t)&machine.cpu);
         idt_init(&machine.tables);
         if (hw_cpuid(1, 0).ecx & CPUID_1_XSAVE)
                 hw_write_cr4(hw_read_cr4() | CR4_OSXSAVE_BIT);

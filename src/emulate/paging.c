@@ -303,11 +303,6 @@ static struct gva_result translate_paged(struct walk *w)
                                    .page_bytes = BIT(w->shift)};
 }
 
-static bool canonical(uint64_t linear)
-{
-        return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
-}
-
 struct gva_result guest_translate(const struct guest_mem *mem, const struct guest_paging *p, uint64_t linear,
                                   unsigned access)
 {
@@ -321,7 +316,7 @@ struct gva_result guest_translate(const struct guest_mem *mem, const struct gues
                         .status = GVA_OK, .linear = w.linear, .at = L1GPA(w.linear), .page_bytes = PAGE_SIZE};
         if (w.mode == PAGING_4LEVEL && p->cr4 & CR4_LA57)
                 return (struct gva_result){.status = GVA_UNSUPPORTED, .linear = linear};
-        if (w.mode == PAGING_4LEVEL && !canonical(linear))
+        if (w.mode == PAGING_4LEVEL && !is_canonical(linear, LINEAR_BITS))
                 return (struct gva_result){.status = GVA_NONCANONICAL, .linear = linear};
         return translate_paged(&w);
 }

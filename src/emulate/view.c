@@ -25,11 +25,6 @@ static bool segment_fault(const struct guest_view *v, enum seg_reg seg, struct g
         return false;
 }
 
-static bool canonical(uint64_t linear)
-{
-        return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
-}
-
 /* SDM 3A "Segmentation in IA-32e Mode": only FS and GS have a base, nothing has a limit. */
 static bool linear_64(const struct guest_view *v, enum seg_reg seg, uint64_t offset, uint64_t bytes,
                       uint64_t *linear, struct guest_fault *fault)
@@ -37,7 +32,7 @@ static bool linear_64(const struct guest_view *v, enum seg_reg seg, uint64_t off
         const uint64_t base = seg == SEG_FS || seg == SEG_GS ? v->seg[seg].base : 0;
 
         *linear = base + offset;
-        if (!canonical(*linear) || !canonical(*linear + bytes - 1))
+        if (!is_canonical(*linear, LINEAR_BITS) || !is_canonical(*linear + bytes - 1, LINEAR_BITS))
                 return segment_fault(v, seg, fault);
         return true;
 }

@@ -51,8 +51,10 @@ struct check_fail check_host(const struct vmcs12 *v, const struct check_env *e);
 struct check_fail check_guest(const struct vmcs12 *v, const struct check_env *e);
 struct check_fail check_flow(const struct vmcs12 *v, const struct check_env *e);
 
-/* SDM 3C "Checks on Guest Page-Directory-Pointer-Table Entries", for one of the four. */
-bool pdpte_ok(const struct vmx_caps *c, uint64_t pdpte);
+/* The PDPTEs in the guest's memory at cr3, each read once. False: not in RAM, or a reserved bit is set in one of them
+ * (SDM 3C "Checks on Guest Page-Directory-Pointer-Table Entries"). */
+#define PDPTES 4
+bool pdptes_read(const struct guest_mem *mem, const struct vmx_caps *c, uint64_t cr3, uint64_t out[PDPTES]);
 
 /* "CTL_PIN_RESERVED", and the heading of the SDM that asks for the check. Out of range: "?". */
 const char *check_name(enum check_id id);

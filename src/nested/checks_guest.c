@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "nested/checks_rules.h"
 
-#define PDPTES         4
 #define CR3_PAE_ADDR   BITS(31, 5)
 #define PDPTE_P        BIT(0)
 #define PDPTE_RESERVED (BITS(2, 1) | BITS(8, 5))
 
-bool pdpte_ok(const struct vmx_caps *c, uint64_t pdpte)
+static bool pdpte_ok(const struct vmx_caps *c, uint64_t pdpte)
 {
         return !(pdpte & PDPTE_P) || (!(pdpte & PDPTE_RESERVED) && in_width(c, pdpte));
+}
+
+static bool all_ok(const struct vmx_caps *c, const uint64_t pdptes[PDPTES])
+{
+        for (unsigned i = 0; i < PDPTES; i++)
+                if (!pdpte_ok(c, pdptes[i]))
+                        return false;
+        return true;
+}
+
+bool pdptes_read(const struct guest_mem *mem, const struct vmx_caps *c, uint64_t cr3, uint64_t out[PDPTES])
+{
+        const uint64_t *table = guest_mem_at(mem, L1GPA(cr3 & CR3_PAE_ADDR), PDPTES * sizeof(*table));
+        for (unsigned i = 0; table && i < PDPTES; i++)
+                out[i] = __atomic_load_n(&table[i], __ATOMIC_RELAXED);
+        return table && all_ok(c, out);
 }
 
 bool pdptes_ok(const struct vmcs12 *v, const struct check_env *e)
 {
         uint64_t pdptes[PDPTES] = { v->guest_pdpte0, v->guest_pdpte1, v->guest_pdpte2, v->guest_pdpte3 };
-        if (!proc2(v, PROC2_EPT)) {
-                const void *table = guest_mem_at(e->mem, L1GPA(v->guest_cr3 & CR3_PAE_ADDR), sizeof(pdptes));
-                if (!table)
-                        return false;
-                memcpy(pdptes, table, sizeof(pdptes));
-        }
-        for (unsigned i = 0; i < PDPTES; i++)
-                if (!pdpte_ok(e->caps, pdptes[i]))
-                        return false;
-        return true;
+        return proc2(v, PROC2_EPT) ? all_ok(e->caps, pdptes) : pdptes_read(e->mem, e->caps, v->guest_cr3, pdptes);
 }
 
 #define CHECK FAIL_UNLESS

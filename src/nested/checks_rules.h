@@ -57,11 +57,9 @@ static inline bool in_width(const struct vmx_caps *c, uint64_t address)
         return !(address >> c->maxphyaddr);
 }
 
-/* SDM 1 "Canonical Addressing" */
 static inline bool canonical(const struct vmx_caps *c, uint64_t linear)
 {
-        const int64_t top = (int64_t)linear >> (c->linear_bits - 1);
-        return top == 0 || top == -1;
+        return is_canonical(linear, c->linear_bits);
 }
 
 /* Less than canonical: bits above the linear-address width are all alike, but need not repeat its topmost
@@ -76,16 +74,6 @@ static inline bool rip_ok(const struct vmx_caps *c, uint64_t rip)
 static inline bool cr_fixed(uint64_t value, uint64_t fixed0, uint64_t fixed1)
 {
         return (value & fixed0) == fixed0 && !(value & ~fixed1);
-}
-
-static inline bool pat_ok(uint64_t pat)
-{
-        const uint64_t known = BIT(MEMTYPE_UC) | BIT(MEMTYPE_WC) | BIT(MEMTYPE_WT) | BIT(MEMTYPE_WP) |
-                               BIT(MEMTYPE_WB) | BIT(7); /* 7 is UC- */
-        for (unsigned i = 0; i < 8; i++, pat >>= 8)
-                if ((pat & 0xff) > 7 || !(known >> (pat & 7) & 1))
-                        return false;
-        return true;
 }
 
 static inline unsigned vtpr_class(const struct vmcs12 *v, const struct check_env *e)

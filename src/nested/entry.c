@@ -113,9 +113,10 @@ static void write_pdptes(struct vcpu *v, const struct region12 *r)
         if ((vmcs12_proc2(&r->v) & PROC2_EPT) || !(r->v.guest_cr0 & CR0_PG) || !(r->v.guest_cr4 & CR4_PAE) ||
             (r->v.entry_ctls & ENTRY_CTL_GUEST_64))
                 return;
-        const uint64_t *pdpte = guest_mem_at(&v->mem, L1GPA(r->v.guest_cr3 & BITS(31, 5)), 4 * sizeof(*pdpte));
-        for (unsigned i = 0; i < 4; i++)
-                vmwrite(F_guest_pdpte0 + 2 * i, pdpte && pdpte_ok(v->hw, pdpte[i]) ? pdpte[i] : 0);
+        uint64_t pdpte[PDPTES];
+        const bool ok = pdptes_read(&v->mem, v->hw, r->v.guest_cr3, pdpte); /* unless the guest changed them meanwhile */
+        for (unsigned i = 0; i < PDPTES; i++)
+                vmwrite(F_guest_pdpte0 + 2 * i, ok ? pdpte[i] : 0);
 }
 
 static void write_address_spaces(struct nested *n, struct vcpu *v, const struct region12 *r)

@@ -51,13 +51,11 @@ static inline __attribute__((always_inline)) void write_segments(bool look, cons
 
 static bool write_pdptes(bool look, struct vcpu *v, uint64_t cr3)
 {
-        const uint64_t *pdpte = guest_mem_at(&v->mem, L1GPA(cr3 & BITS(31, 5)), 4 * sizeof(*pdpte));
-        for (unsigned i = 0; i < 4; i++) {
-                const uint64_t e = pdpte ? __atomic_load_n(&pdpte[i], __ATOMIC_RELAXED) : ~0ull;
-                if (!pdpte_ok(v->hw, e))
-                        return false;
-                update(look, F_guest_pdpte0 + 2 * i, e);
-        }
+        uint64_t pdpte[PDPTES];
+        if (!pdptes_read(&v->mem, v->hw, cr3, pdpte))
+                return false;
+        for (unsigned i = 0; i < PDPTES; i++)
+                update(look, F_guest_pdpte0 + 2 * i, pdpte[i]);
         return true;
 }
 
@@ -70,9 +68,7 @@ static inline __attribute__((always_inline)) void write_control_registers(bool l
         vmwrite(F_guest_cr3, s->cr3);
         update(look, F_guest_cr4, s->cr4 | CR4_VMXE);
         ctl_write(v, cr4_shadow, s->cr4);
-        ctl_sync_entry(v); /* before guest_efer changes */
-        const uint64_t entry = ctl_read(v, entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
-        ctl_write(v, entry_ctls, s->efer & EFER_LMA ? entry | ENTRY_CTL_GUEST_64 : entry);
+        ctl_set_ia32e(v, s->efer & EFER_LMA);
 }
 
 static inline __attribute__((always_inline)) bool write_l1_state(bool look, struct vcpu *v, const struct l1_state_after_exit *s)

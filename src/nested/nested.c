@@ -175,10 +175,12 @@ bool nested_switch_vmcs(struct nested *n, struct vcpu *v, l1gpa_t clear, l1gpa_t
 
 /* --- memory of the guest's guest --- */
 
-static enum nested_ept reflect_violation(struct nested *n, uint64_t qualification)
+/* What the guest hypervisor gets to see of a walk of its tables that failed. */
+static enum nested_ept reflect_walk(struct nested *n, const struct ept_walk *w)
 {
-        nested_set_exit_field(n, FI_exit_reason, EXIT_EPT_VIOLATION);
-        nested_set_exit_field(n, FI_exit_qualification, qualification);
+        const bool violation = w->verdict == EPT_VIOLATION;
+        nested_set_exit_field(n, FI_exit_reason, violation ? EXIT_EPT_VIOLATION : EXIT_EPT_MISCONFIG);
+        nested_set_exit_field(n, FI_exit_qualification, violation ? w->qualification : 0);
         return NESTED_EPT_REFLECT;
 }
 
@@ -222,10 +224,7 @@ bool nested_ept_violation(struct nested *n, const struct vcpu *v, l2gpa_t at, ui
                 return false;
         nested_set_exit_field(n, FI_guest_physical, at.raw);
         nested_set_exit_field(n, FI_guest_linear, linear);
-        if (w.verdict == EPT_VIOLATION)
-                reflect_violation(n, w.qualification);
-        else
-                nested_set_exit_field(n, FI_exit_reason, EXIT_EPT_MISCONFIG);
+        reflect_walk(n, &w);
         return true;
 }
 
@@ -249,11 +248,9 @@ enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct 
         case EPT02_L1_VIOLATION:
                 n->fill_due = true;
                 n->fill_at = gpa;
-                return reflect_violation(n, w.qualification);
+                return reflect_walk(n, &w);
         case EPT02_L1_MISCONFIG:
-                nested_set_exit_field(n, FI_exit_reason, EXIT_EPT_MISCONFIG);
-                nested_set_exit_field(n, FI_exit_qualification, 0);
-                return NESTED_EPT_REFLECT;
+                return reflect_walk(n, &w);
         case EPT02_L0_MMIO:
                 break;
         }

@@ -66,7 +66,7 @@ struct nested {
         struct region12 region[NESTED_REGIONS];
         uint64_t uses;
         struct ept02_cache ept02;
-        uint64_t tsc_offset01;
+        uint64_t tsc_offset01;     /* what the guest made of its TSC */
 
         uint64_t *msr_bitmap01, *msr_bitmap02;         /* ours; merged with vmcs12's */
         uint64_t *vmread_bitmap01, *vmwrite_bitmap01;  /* fields that the guest hypervisor reaches without exit */

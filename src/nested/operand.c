@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "nested/operand.h"
+#include "base/addr.h"
 #include "base/x86.h"
-
-static bool canonical(uint64_t linear, unsigned bits)
-{
-        const int64_t top = (int64_t)linear >> (bits - 1);
-        return top == 0 || top == -1;
-}
 
 static struct vmx_operand fault_of(enum seg_reg seg)
 {
@@ -19,7 +14,7 @@ static struct vmx_operand linear_64(const struct operand_env *env, enum seg_reg 
 {
         const uint64_t base = seg == SEG_FS || seg == SEG_GS ? env->seg[seg].base : 0;
         const uint64_t linear = base + offset;
-        if (!canonical(linear, env->linear_bits) || !canonical(linear + bytes - 1, env->linear_bits))
+        if (!is_canonical(linear, env->linear_bits) || !is_canonical(linear + bytes - 1, env->linear_bits))
                 return fault_of(seg);
         return (struct vmx_operand){ .linear = linear };
 }

@@ -190,11 +190,11 @@ bool pc_msr_read(struct pc *p, unsigned cpu, uint32_t msr, uint64_t *value, uint
         struct lapic *l = &p->bus.cpu[cpu];
 
         pc_advance(p, now);
-        if (msr == MSR_IA32_TSC_DEADLINE) {
+        if (msr == MSR_TSC_DEADLINE) {
                 *value = l->deadline;
                 return true;
         }
-        if (msr == MSR_IA32_APIC_BASE) {
+        if (msr == MSR_APIC_BASE) {
                 *value = l->base;
                 return true;
         }
@@ -210,12 +210,12 @@ bool pc_msr_write(struct pc *p, unsigned cpu, uint32_t msr, uint64_t value, uint
 
         pc_advance(p, now);
         *verdict = (struct pc_verdict){ .action = PC_NONE };
-        if (msr == MSR_IA32_TSC_DEADLINE) {
+        if (msr == MSR_TSC_DEADLINE) {
                 lapic_set_deadline(l, value, now);
                 schedule(p);
                 return true;
         }
-        if (msr == MSR_IA32_APIC_BASE) {
+        if (msr == MSR_APIC_BASE) {
                 const bool ok = lapic_set_base(l, value);
                 schedule(p);
                 return ok;

@@ -15,6 +15,7 @@
 #define CASCADE_PLATFORM_PC_H
 
 #include "base/addr.h"
+#include "base/msr_numbers.h"
 #include "irq/apic_bus.h"
 #include "irq/ioapic.h"
 #include "irq/pic.h"
@@ -32,11 +33,6 @@
 #define PC_DEBUG_EXIT_PORT  0xf4
 #define PC_RESET_PORT       0xcf9 /* the FADT's reset register */
 #define PC_RESET_VALUE      0x06
-
-#define MSR_IA32_APIC_BASE    0x1b
-#define MSR_IA32_TSC_DEADLINE 0x6e0
-#define MSR_X2APIC_FIRST      0x800
-#define MSR_X2APIC_LAST       0x8ff
 
 enum pc_action {
         PC_NONE,

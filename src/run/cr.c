@@ -24,15 +24,11 @@ static bool load_pdptes(struct run *r, uint64_t cr0, uint64_t cr4, uint64_t efer
 {
         if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || (efer & EFER_LMA))
                 return true;
-        const uint64_t *pdpte = guest_mem_at(&r->v.mem, L1GPA(vmread(F_guest_cr3) & BITS(31, 5)), 4 * sizeof(*pdpte));
-        uint64_t e[4];
-        for (unsigned i = 0; i < 4; i++) {
-                e[i] = pdpte ? __atomic_load_n(&pdpte[i], __ATOMIC_RELAXED) : ~0ull;
-                if (!pdpte_ok(r->v.hw, e[i]))
-                        return false;
-        }
-        for (unsigned i = 0; i < 4; i++)
-                vmwrite(F_guest_pdpte0 + 2 * i, e[i]);
+        uint64_t pdpte[PDPTES];
+        if (!pdptes_read(&r->v.mem, r->v.hw, vmread(F_guest_cr3), pdpte))
+                return false;
+        for (unsigned i = 0; i < PDPTES; i++)
+                vmwrite(F_guest_pdpte0 + 2 * i, pdpte[i]);
         return true;
 }
 
@@ -57,10 +53,8 @@ static bool write_cr0(struct run *r, uint64_t value)
                 return false; /* SDM 3C "Restrictions on VMX Operation" */
         const bool lma = (value & CR0_PG) && (efer & EFER_LME);
         if ((value ^ old) & CR0_PG) {
-                ctl_sync_entry(&r->v);
+                ctl_set_ia32e(&r->v, lma);
                 efer = lma ? efer | EFER_LMA : efer & ~EFER_LMA;
-                const uint64_t entry = ctl_read(&r->v, entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
-                ctl_write(&r->v, entry_ctls, lma ? entry | ENTRY_CTL_GUEST_64 : entry);
                 vmwrite(F_guest_efer, efer);
         }
         if (((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) && !load_pdptes(r, value, cr4, efer))

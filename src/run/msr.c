@@ -100,13 +100,13 @@ static uint64_t deadline_to_host(const struct run *r, uint32_t msr, uint64_t val
 {
         if (msr != MSR_TSC_DEADLINE || value == 0)
                 return value;
-        const uint64_t host = value - r->tsc_offset;
+        const uint64_t host = value - r->nested.tsc_offset01;
         return host ? host : 1;
 }
 
 static uint64_t guest_tsc(const struct run *r)
 {
-        return hw_rdtsc() + r->tsc_offset;
+        return hw_rdtsc() + r->nested.tsc_offset01;
 }
 
 bool guest_rdmsr(struct run *r, uint32_t msr, uint64_t *value)
@@ -119,7 +119,7 @@ bool guest_rdmsr(struct run *r, uint32_t msr, uint64_t *value)
         if (is_apic_msr(msr)) {
                 const bool ok = pc_msr_read(&r->pc, 0, msr, value, hw_rdtsc());
                 if (msr == MSR_TSC_DEADLINE && *value)
-                        *value += r->tsc_offset;
+                        *value += r->nested.tsc_offset01;
                 return ok;
         }
         if (msr >= MSR_VMX_BASIC && msr <= MSR_VMX_LAST) {
@@ -162,7 +162,6 @@ bool guest_rdmsr(struct run *r, uint32_t msr, uint64_t *value)
 
 static void set_tsc_offset(struct run *r, uint64_t offset)
 {
-        r->tsc_offset = offset;
         nested_set_tsc_offset01(&r->nested, &r->v, offset);
 }
 
@@ -186,7 +185,7 @@ bool guest_wrmsr(struct run *r, uint32_t msr, uint64_t value)
                 set_tsc_offset(r, value - hw_rdtsc());
                 return true;
         case MSR_TSC_ADJUST:
-                set_tsc_offset(r, r->tsc_offset + value - r->msrs.tsc_adjust);
+                set_tsc_offset(r, r->nested.tsc_offset01 + value - r->msrs.tsc_adjust);
                 r->msrs.tsc_adjust = value;
                 return true;
         case MSR_MTRR_DEF_TYPE:
@@ -248,18 +247,11 @@ bool guest_rdmsr_any(struct run *r, uint32_t msr, uint64_t *value)
 /* SDM 2D "WRMSR" for registers whose value is a VMCS field: what the processor would refuse. */
 static bool field_value_ok(uint32_t msr, uint64_t value, unsigned linear_bits)
 {
-        if (msr == MSR_PAT) {
-                for (unsigned i = 0; i < 64; i += 8)
-                        if ((value >> i & 0xff) > 7 || (value >> i & 0xfe) == 2)
-                                return false;
-                return true;
-        }
+        if (msr == MSR_PAT)
+                return pat_ok(value);
         if (msr == MSR_EFER) /* LMA follows CR0.PG and LME, and cannot be written */
                 return !(value & ~EFER_WRITABLE) && !((value ^ vmread(F_guest_efer)) & (EFER_LMA | EFER_LME));
-        if (msr == MSR_SYSENTER_CS)
-                return !(value >> 32);
-        const int64_t top = (int64_t)value >> (linear_bits - 1); /* addresses must be canonical */
-        return top == 0 || top == -1;
+        return msr == MSR_SYSENTER_CS ? !(value >> 32) : is_canonical(value, linear_bits);
 }
 
 bool guest_wrmsr_any(struct run *r, uint32_t msr, uint64_t value)

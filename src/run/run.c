@@ -104,10 +104,11 @@ static void exit_exception_nmi(struct run *r, const struct exit_info *x)
 static void exit_ext_intr(struct run *r, const struct exit_info *x)
 {
         /* cascade masks every source: what arrives is firmware's leftover. Acknowledged by the exit; end it. */
-        if (hw_rdmsr(0x1b) & BIT(10))
-                hw_wrmsr(0x80b, 0);
+        const uint64_t base = hw_rdmsr(MSR_APIC_BASE);
+        if (base & APICBASE_EXTD)
+                hw_wrmsr(MSR_X2APIC_FIRST + LAPIC_EOI, 0);
         else
-                *(volatile uint32_t *)((hw_rdmsr(0x1b) & BITS(51, 12)) + 0xb0) = 0;
+                *(volatile uint32_t *)((base & APICBASE_ADDR) + LAPIC_EOI * 16) = 0;
 }
 
 static void exit_triple_fault(struct run *r, const struct exit_info *x)

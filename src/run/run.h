@@ -43,7 +43,6 @@ struct run {
         struct console_line debug_line;
         uint64_t tsc_hz;
         uint64_t armed;       /* TSC that the preemption timer of the current VMCS was last set for */
-        uint64_t tsc_offset;  /* of vmcs01: what the guest made of its TSC */
         bool intr_window;     /* PROC_INTR_WINDOW is set in the current VMCS, by us */
         bool nmi_window;
         uint32_t guest_result; /* MARK_RESULT of the bottom guest, as far as it passed here */

@@ -14,8 +14,7 @@ struct cpu_local {
         struct cpu_local *self;
         struct run *run;          /* what it runs; NULL during start-up */
         struct console *console;
-        uint64_t nmi_taken;       /* NMIs that arrived in the host: counted and dropped, as no device of the guest's sends them */
-        uint64_t number;
+        uint64_t unused[2];
         uint64_t stack_guard;
 };
 _Static_assert(offsetof(struct cpu_local, stack_guard) == 0x28, "System V psABI, x86-64 TLS layout");

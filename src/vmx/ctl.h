@@ -3,7 +3,7 @@
  *
  * Under another hypervisor control fields are not shadowed, so each VMREAD or VMWRITE of one exits. They are therefore
  * never read back, and written only when they change. The processor changes none of them but one bit: a VM exit
- * stores IA32_EFER.LMA into the VM-entry control "IA-32e mode guest", see ctl_entry_now(). */
+ * stores IA32_EFER.LMA into the VM-entry control "IA-32e mode guest", see ctl_sync_entry(). */
 #ifndef CASCADE_VMX_CTL_H
 #define CASCADE_VMX_CTL_H
 
@@ -31,6 +31,14 @@ static inline void ctl_sync_entry(struct vcpu *v)
 {
         uint64_t *entry = &v->current->ctl[CTL_entry_ctls];
         *entry = vmread(F_guest_efer) & EFER_LMA ? *entry | ENTRY_CTL_GUEST_64 : *entry & ~(uint64_t)ENTRY_CTL_GUEST_64;
+}
+
+/* Sets "IA-32e mode guest" for the next entry; before guest_efer changes. */
+static inline void ctl_set_ia32e(struct vcpu *v, bool on)
+{
+        ctl_sync_entry(v);
+        const uint64_t others = ctl_read(v, entry_ctls) & ~(uint64_t)ENTRY_CTL_GUEST_64;
+        ctl_write(v, entry_ctls, on ? others | ENTRY_CTL_GUEST_64 : others);
 }
 
 /* A control register of the guest that the current VMCS runs, as that guest reads it. */

@@ -13,6 +13,16 @@
                         ck_abort_msg(__VA_ARGS__);                                                           \
         } while (0)
 
+/* Runs what the suite has; the program's exit status. */
+static inline int suite_run(Suite *s)
+{
+        SRunner *r = srunner_create(s);
+        srunner_run_all(r, CK_NORMAL);
+        const int failed = srunner_ntests_failed(r);
+        srunner_free(r);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static inline int run_suite(const char *name, const TTest *const *tests, size_t count)
 {
         Suite *s = suite_create(name);
@@ -20,11 +30,7 @@ static inline int run_suite(const char *name, const TTest *const *tests, size_t 
         for (size_t i = 0; i < count; i++)
                 tcase_add_test(t, tests[i]);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }
 
 /* int main(void) { return RUN_SUITE("name", test_a, test_b); } */

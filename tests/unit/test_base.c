@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include "base/bits.h"
 #include "base/guest_mem.h"
@@ -45,9 +45,5 @@ int main(void)
         tcase_add_test(t, guest_mem_outside);
         tcase_add_test(t, bit_helpers);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "loader_fixture.h"
+#include "suite.h"
 
 /* Unaligned parts of the zero page, by the offsets of zero-page.rst. */
 static uint64_t zero_page(size_t at, size_t bytes)
@@ -304,9 +305,5 @@ int main(void)
         tcase_add_test(t, bzimage_without_initrd);
         tcase_add_test(t, no_room_for_boot_info);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

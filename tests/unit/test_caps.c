@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include "base/x86.h"
 #include "vmx/caps.h"
@@ -314,9 +314,5 @@ int main(void)
         tcase_add_test(t, fields_exist_with_their_controls);
         tcase_add_test(t, control_words);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Decoding of instructions that access devices. The encodings are what assemblers produce for the text beside
  * them; the expectations are written from the manual, not from the decoder. */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
@@ -395,9 +395,5 @@ int main(void)
         tcase_add_test(t, cache_collisions);
         tcase_add_test(t, any_bytes);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "ept02/combine.h"
@@ -471,9 +471,5 @@ int main(void)
         tcase_add_test(t, combined_memory_types);
         tcase_add_test(t, leaves_compose);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

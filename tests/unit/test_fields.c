@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "base/x86.h"
@@ -155,9 +155,5 @@ int main(void)
         tcase_add_test(t, vmcs12_high_halves);
         tcase_add_test(t, vmcs12_members_are_fields);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

@@ -2,7 +2,7 @@
 /* Emulated instructions against the processor that runs this test: the same random encodings with the same
  * random registers, flags and memory, once natively and once through decoder and emulation. String
  * instructions, whose operands lie in two worlds, are tested by hand. */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -472,9 +472,5 @@ int main(void)
         tcase_add_test(t, string_data);
         tcase_add_test(t, string_faults);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The image's C library (src/base/libc.c under other names), its formatter, sort and arena allocator; the
  * host's C library is the reference. */
-#include <check.h>
+#include "suite.h"
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -418,9 +418,5 @@ int main(void)
         tcase_add_test(t, heap_serves_from_arena);
         tcase_add_loop_test_raise_signal(t, bugs_stop, SIGABRT, 0, ARRAY_LEN(misuse));
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "loader_fixture.h"
+#include "suite.h"
 #include "platform/load_place.h"
 #include "platform/pvh.h"
 
@@ -410,9 +411,5 @@ int main(void)
         tcase_add_test(t, place_usable_edges);
         tcase_add_test(t, place_is_exclusive);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

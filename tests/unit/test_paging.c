@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The guest's linear addresses: paging in every mode, access rights, accessed and dirty flags, copies. */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
@@ -555,9 +555,5 @@ int main(void)
         tcase_add_test(t, copies_all_or_nothing);
         tcase_add_test(t, copies_at_the_ends);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

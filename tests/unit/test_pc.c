@@ -354,15 +354,15 @@ END_TEST
 START_TEST(lapic_moves)
 {
         fresh();
-        ck_assert(wrmsr(MSR_IA32_APIC_BASE, 0x123456000 | APICBASE_EN | APICBASE_BSP));
+        ck_assert(wrmsr(MSR_APIC_BASE, 0x123456000 | APICBASE_EN | APICBASE_BSP));
         ck_assert(!pc_is_mmio(&pc, 0, L1GPA(LAPIC)));
         ck_assert(pc_is_mmio(&pc, 1, L1GPA(LAPIC))); /* each processor has its own */
         ck_assert_uint_eq(mmio_in(0x123456030), LAPIC_VERSION);
-        ck_assert(wrmsr(MSR_IA32_APIC_BASE, IOAPIC_BASE | APICBASE_EN));
+        ck_assert(wrmsr(MSR_APIC_BASE, IOAPIC_BASE | APICBASE_EN));
         ck_assert_uint_eq(mmio_in(IOAPIC_BASE + 0x30), LAPIC_VERSION);
         mmio(IOAPIC_BASE + 0x80, 0x10);
         ck_assert_uint_eq(pc_get_cr8(&pc, 0), 1);
-        ck_assert(wrmsr(MSR_IA32_APIC_BASE, LAPIC));
+        ck_assert(wrmsr(MSR_APIC_BASE, LAPIC));
         ck_assert(!pc_is_mmio(&pc, 0, L1GPA(LAPIC)));
         ck_assert_uint_eq(mmio_in(IOAPIC_BASE), 0);
 }
@@ -373,14 +373,14 @@ START_TEST(msrs)
         uint64_t v;
         struct pc_verdict verdict;
         fresh();
-        ck_assert(pc_msr_read(&pc, 0, MSR_IA32_APIC_BASE, &v, now));
+        ck_assert(pc_msr_read(&pc, 0, MSR_APIC_BASE, &v, now));
         ck_assert_uint_eq(v, 0xfee00900);
-        ck_assert(pc_msr_read(&pc, 1, MSR_IA32_APIC_BASE, &v, now));
+        ck_assert(pc_msr_read(&pc, 1, MSR_APIC_BASE, &v, now));
         ck_assert_uint_eq(v, 0xfee00800);
         ck_assert(!pc_msr_read(&pc, 0, 0x802, &v, now)); /* xAPIC mode */
         ck_assert(!wrmsr(0x80b, 0));
-        ck_assert(!wrmsr(MSR_IA32_APIC_BASE, 0xfee00500));
-        ck_assert(wrmsr(MSR_IA32_APIC_BASE, 0xfee00d00));
+        ck_assert(!wrmsr(MSR_APIC_BASE, 0xfee00500));
+        ck_assert(wrmsr(MSR_APIC_BASE, 0xfee00d00));
         ck_assert(!pc_is_mmio(&pc, 0, L1GPA(LAPIC)));
         ck_assert(pc_msr_read(&pc, 0, 0x803, &v, now));
         ck_assert_uint_eq(v, LAPIC_VERSION);
@@ -424,19 +424,19 @@ START_TEST(deadline_and_next_event)
 {
         uint64_t v;
         fresh();
-        ck_assert(wrmsr(MSR_IA32_TSC_DEADLINE, now + 100)); /* LVT not in deadline mode */
+        ck_assert(wrmsr(MSR_TSC_DEADLINE, now + 100)); /* LVT not in deadline mode */
         ck_assert_uint_eq(pc_next_event(&pc), UINT64_MAX);
         mmio(LAPIC + 0x320, 0x400ec);
-        ck_assert(wrmsr(MSR_IA32_TSC_DEADLINE, now + 100));
+        ck_assert(wrmsr(MSR_TSC_DEADLINE, now + 100));
         ck_assert_uint_eq(pc_next_event(&pc), START + 100);
         start_pit(1000); /* later */
         ck_assert_uint_eq(pc_next_event(&pc), START + 100);
         now = START + 100;
-        ck_assert(pc_msr_read(&pc, 0, MSR_IA32_TSC_DEADLINE, &v, now));
+        ck_assert(pc_msr_read(&pc, 0, MSR_TSC_DEADLINE, &v, now));
         ck_assert_uint_eq(v, 0); /* it has fired */
         ck_assert_int_eq(pc_pending_vector(&pc, 0), 0xec);
         ck_assert_uint_eq(pc_next_event(&pc), pc.pit.due);
-        ck_assert(wrmsr(MSR_IA32_TSC_DEADLINE, 1));
+        ck_assert(wrmsr(MSR_TSC_DEADLINE, 1));
         ck_assert_int_eq(pc_ack_vector(&pc, 0), 0xec);
         pc.bus.cpu[1].svr = SVR_ENABLE | 0xff;
         pc_mmio_write(&pc, 1, L1GPA(LAPIC + 0x3e0), 4, 0xb, now);

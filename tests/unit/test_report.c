@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The account of exits: sequences with answers known to the last digit. */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include "base/bits.h"
 #include "../../tools/account.h"
@@ -342,9 +342,5 @@ int main(void)
         tcase_add_test(t, percentiles_beyond_the_exact);
         tcase_add_test(t, names_of_reasons);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

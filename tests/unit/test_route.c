@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Each row: vmcs12 as a statement, the exit, and whose it is. A row of the routing table without an answer of
  * both kinds fails, unless its owner does not depend on vmcs12. */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "base/x86.h"
@@ -429,9 +429,5 @@ int main(void)
         tcase_add_test(t, shadowed_vmread_and_vmwrite);
         tcase_add_test(t, event_predicates);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

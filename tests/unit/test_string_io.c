@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* INS and OUTS: what is moved, what registers show after each way to stop. */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include "base/bits.h"
@@ -209,9 +209,5 @@ int main(void)
         tcase_add_test(t, faults);
         tcase_add_test(t, decodes);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }

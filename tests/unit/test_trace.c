@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The relay's reading side: chunks of a trace store, whole, growing, cut short and hostile; the merge of
  * processors. */
-#include <check.h>
+#include "suite.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -346,9 +346,5 @@ int main(void)
         tcase_add_test(t, merge_tells_losses);
         tcase_add_test(t, merge_many_chunks);
         suite_add_tcase(s, t);
-        SRunner *r = srunner_create(s);
-        srunner_run_all(r, CK_NORMAL);
-        const int failed = srunner_ntests_failed(r);
-        srunner_free(r);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return suite_run(s);
 }
