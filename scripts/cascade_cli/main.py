@@ -39,8 +39,9 @@ def _add_run(sub):
     _add_machine_options(p)
     p.add_argument("--depth", type=int, choices=range(1, LIMIT["DEPTH_MAX"] + 1), default=2,
                    help="how many hypervisors above the bottom guest (default 2)")
-    p.add_argument("--guest", choices=("linux", "kvm", "probe"), default="linux",
-                   help="the bottom guest (default linux); kvm: Linux, with Debian's KVM as the last hypervisor")
+    p.add_argument("--guest", choices=("linux", "cascade", "kvm", "probe"), default="linux",
+                   help="the guest (default linux). cascade: the last hypervisor is a cascade, so depth 2 or more; "
+                        "kvm: it is Debian's KVM; Linux runs under either")
     p.add_argument("--kernel", metavar="F", help="another kernel: bzImage or x86-64 ELF")
     p.add_argument("--initrd", metavar="F", help="another initramfs")
     p.add_argument("--append", metavar="S", help="more words for the guest's command line")

@@ -11,7 +11,8 @@ from .drive import Ended
 from .statuses import LIMIT, STATUS, Fail
 
 MIB = 1 << 20
-GUEST_PACKAGES = {"linux": ["linux"], "kvm": ["linux", "kvm"], "probe": []}
+GUEST_PACKAGES = {"linux": ["linux"], "cascade": ["linux"], "kvm": ["linux", "kvm"], "probe": []}
+LINUX_BELOW = ("linux", "cascade")  # cascade: a cascade is the guest, and Linux the guest at the bottom
 EXIT_KEYS = ("level", "reason", "count", "ticks_mean", "ticks_p50", "ticks_p99", "l1_exits_per_exit")
 
 
@@ -174,7 +175,7 @@ def prepare_plan(args, progress):
     purposes = ["build", "trace", chosen.PACKAGES] + GUEST_PACKAGES[args.guest]
     packages.ensure(purposes, progress, log_dir / "apt.log")
     build.ensure(progress)
-    if args.guest == "linux":
+    if args.guest in LINUX_BELOW:
         bottom = guest.linux(progress, args.kernel, args.initrd, args.append)
     elif args.guest == "kvm":
         bottom = guest.kvm(progress, args.append)
@@ -188,10 +189,10 @@ def prepare_plan(args, progress):
 
 def check_early(args):
     """What can be refused before anything is installed or built."""
-    if args.guest != "linux" and (args.kernel or args.initrd):
+    if args.guest not in LINUX_BELOW and (args.kernel or args.initrd):
         raise Fail("USAGE", f"--kernel and --initrd are for --guest linux, not for {args.guest}")
-    if args.guest == "kvm" and args.depth < 2:
-        raise Fail("USAGE", "--guest kvm is a hypervisor itself, with its own guest below: the least depth is 2")
+    if args.guest in ("kvm", "cascade") and args.depth < 2:
+        raise Fail("USAGE", f"--guest {args.guest} is a hypervisor itself, with its own guest below: the least depth is 2")
     least = LIMIT["GUEST_MEMORY_MIN_MIB"]
     if args.memory < least:
         raise Fail("MEMORY_TOO_SMALL", f"--memory {args.memory}: a guest needs at least {least} MiB")

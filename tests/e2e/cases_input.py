@@ -21,6 +21,11 @@ def depth_out_of_range():
     expect_refusal(cascade("run", "--depth", 0), "USAGE", "--depth")
 
 
+def guest_hypervisor_needs_depth_2():
+    for guest in ("cascade", "kvm"):
+        expect_refusal(cascade("run", "--guest", guest, "--depth", 1), "USAGE", f"--guest {guest}", "2")
+
+
 def kernel_with_probe():
     expect_refusal(cascade("run", "--guest", "probe", "--kernel", "/dev/null"), "USAGE", "--kernel")
 
@@ -124,7 +129,7 @@ def statuses_are_documented():
     expect(os.access(ROOT / "cascade", os.X_OK), "./cascade is not executable")
 
 
-CASES = [unknown_option, unknown_command, depth_out_of_range, kernel_with_probe, kernel_missing, kernel_is_a_folder,
+CASES = [unknown_option, unknown_command, depth_out_of_range, guest_hypervisor_needs_depth_2, kernel_with_probe, kernel_missing, kernel_is_a_folder,
          kernel_is_text, kernel_of_another_processor, kernel_truncated_elf, kernel_truncated_bzimage, kernel_empty,
          initrd_missing, initrd_too_large, memory_too_small, memory_beyond_bochs, kvm_without_vmx, out_not_empty,
          report_of_nothing, statuses_are_documented]

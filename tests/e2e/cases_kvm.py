@@ -54,9 +54,5 @@ def kvm_without_kvm_module_is_a_failure():
         expect_refusal(done, "GUEST_FAILED", "256")
 
 
-def kvm_needs_depth_2():
-    expect_refusal(cascade("run", "--guest", "kvm", "--depth", 1), "USAGE", "--guest kvm", "2")
-
-
 CASES = [kvm_under_two_cascades, kvm_without_ept, kvm_without_shadowing, kvm_runs_linux,
-         kvm_without_kvm_module_is_a_failure, kvm_needs_depth_2]
+         kvm_without_kvm_module_is_a_failure]

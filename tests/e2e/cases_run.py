@@ -39,10 +39,10 @@ def _check_success(result, depth):
         expect(e["l1_exits_per_exit"] >= 1 or e["level"] <= 1, f"an exit that cost L1 nothing: {e}")
 
 
-def _linux(depth):
+def _linux(depth, *options):
     with Scratch() as d:
         run_dir = d / "run"
-        done = cascade("run", "--on", "bochs", "--depth", depth, "--json", d / "f.json", "--out", run_dir,
+        done = cascade("run", "--on", "bochs", "--depth", depth, "--json", d / "f.json", "--out", run_dir, *options,
                        timeout_s=RUN_S)
         expect(done.status == 0, f"status {done.status}: {done.err_lines()}")
         result = json.loads((d / "f.json").read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def linux_depth_3():
 
 
 def linux_depth_4():
-    _linux(4)
+    _linux(4, "--guest", "cascade")
 
 
 def _arguments(d, code, *options):
