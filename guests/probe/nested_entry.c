@@ -131,6 +131,22 @@ static void guest_state(struct l2 *l)
               "a failed entry leaves the guest-state area alone");
 }
 
+/* SDM 3C "VM-Entry Failures During or After Loading Guest State": nothing of the guest is loaded, so what a VM exit does
+ * not load either stays the hypervisor's own. */
+static void own_state_stays(struct l2 *l)
+{
+        const uint64_t cr0 = hw_read_cr0(), efer = hw_rdmsr(MSR_EFER), pat = hw_rdmsr(MSR_PAT);
+        l2_reset(l);
+        l2_set(l, F_exit_ctls, vmread(F_exit_ctls) & ~(uint64_t)(EXIT_CTL_LOAD_EFER | EXIT_CTL_LOAD_PAT));
+        l2_set(l, F_guest_cr0, vmread(F_guest_cr0) | BIT(32) | BIT(19) | CR0_CD);
+        l2_set(l, F_guest_efer, BIT(3));
+        l2_set(l, F_guest_pat, PAT_BAD);
+        l2_run(l, l2_vmcall);
+        l2_expect(l, LOAD_FAILED_GUEST, 0, "guest CR0, EFER and PAT that cannot be");
+        check(l->p, hw_read_cr0() == cr0 && hw_rdmsr(MSR_EFER) == efer && hw_rdmsr(MSR_PAT) == pat,
+              "the hypervisor keeps its own CR0, EFER and PAT");
+}
+
 static void msr_areas(struct l2 *l)
 {
         static struct msr_entry load[2] __attribute__((aligned(16))), store[1] __attribute__((aligned(16))),
@@ -175,6 +191,7 @@ void nested_entry(struct l2 *l)
         vm_fail(l, controls, ARRAY_LEN(controls), VMX_ERR_ENTRY_CONTROLS);
         vm_fail(l, host, ARRAY_LEN(host), VMX_ERR_ENTRY_HOST_STATE);
         guest_state(l);
+        own_state_stays(l);
         msr_areas(l);
 
         l2_reset(l);

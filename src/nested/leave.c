@@ -98,16 +98,29 @@ static struct l2_at_exit l2_now(void)
                                     .efer = vmread(F_guest_efer), .pat = vmread(F_guest_pat) };
 }
 
+/* The same of the guest hypervisor itself: vmcs01 is current and as it was at VMLAUNCH. */
+static struct l2_at_exit l1_now(const struct vcpu *v)
+{
+        return (struct l2_at_exit){ .cr0 = ctl_guest_cr0(v), .cr4 = ctl_guest_cr4(v),
+                                    .efer = vmread(F_guest_efer), .pat = vmread(F_guest_pat) };
+}
+
 static bool same(const struct l2_at_exit *a, const struct l2_at_exit *b)
 {
         return a->cr0 == b->cr0 && a->cr4 == b->cr4 && a->efer == b->efer && a->pat == b->pat;
 }
 
-/* Makes vmcs01 current and loads the guest hypervisor's host state. False: VMX abort. */
+/* Makes vmcs01 current and loads the guest hypervisor's host state. `now`: what its guest left in the registers that host
+ * state does not load; NULL: that guest's state was never loaded. False: VMX abort. */
 static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now)
 {
         struct region12 *r = n->current;
+        struct l2_at_exit own;
         region12_switch_back(n, v, r);
+        if (__builtin_expect(!now, 0)) {
+                own = l1_now(v);
+                now = &own;
+        }
         n->in_l2 = false;
         if (n->tsc_offset01)
                 ctl_write(v, tsc_offset, n->tsc_offset01);
@@ -164,21 +177,23 @@ static void trace_reflect(struct nested *n, struct vcpu *v)
                            vmread(F_guest_rip), vmread(F_exit_qualification));
 }
 
-/* SDM 3C "VM-Entry Failures During or After Loading Guest State": no state is saved, the launch state stays. */
-static bool leave_failed_entry(struct nested *n, struct vcpu *v)
+/* SDM 3C "VM-Entry Failures During or After Loading Guest State": no state is saved, the launch state stays. Guest state
+ * that failed its checks was not loaded, and may be anything; that of a failure in the MSR list was. */
+static bool leave_failed_entry(struct nested *n, struct vcpu *v, uint32_t reason)
 {
         const struct l2_at_exit now = l2_now();
         if (n->entered_by_launch)
                 n->current->v.launched = 0;
-        return leave(n, v, &now);
+        return leave(n, v, GET(reason, EXIT_REASON_BASIC) == EXIT_ENTRY_MSR_LOAD ? &now : NULL);
 }
 
 bool nested_reflect(struct nested *n, struct vcpu *v)
 {
         struct region12 *r = n->current;
         trace_reflect(n, v);
-        if (vmread(F_exit_reason) & EXIT_REASON_ENTRY_FAIL)
-                return leave_failed_entry(n, v);
+        const uint32_t reason = (uint32_t)vmread(F_exit_reason);
+        if (reason & EXIT_REASON_ENTRY_FAIL)
+                return leave_failed_entry(n, v, reason);
         const struct l2_at_exit now = l2_now();
         if (nested_store_msrs(n, v, r->v.exit_msr_store, r->v.exit_msr_store_count))
                 return abort12(v, r, ABORT_SAVE_MSR);
@@ -201,7 +216,7 @@ bool nested_entry_failure(struct nested *n, struct vcpu *v, uint32_t reason, uin
         nested_set_exit_field(n, FI_exit_reason, reason | EXIT_REASON_ENTRY_FAIL);
         nested_set_exit_field(n, FI_exit_qualification, qualification);
         trace_reflect(n, v);
-        return leave_failed_entry(n, v);
+        return leave_failed_entry(n, v, reason);
 }
 
 bool nested_exit_event(struct nested *n, struct vcpu *v, bool nmi, uint32_t intr_info)
