@@ -87,6 +87,8 @@ L2_CODE(l2_read_dr6);
 L2_CODE(l2_read);
 L2_CODE(l2_write);
 L2_CODE(l2_read32);
+L2_CODE(l2_write32);
+L2_CODE(l2_rmw32);
 L2_CODE(l2_post_string);
 L2_CODE(l2_jump);
 L2_CODE(l2_ud);

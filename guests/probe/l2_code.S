@@ -38,6 +38,8 @@
         code    l2_read, "movq (%rbx), %rax"
         code    l2_write, "movq %rax, (%rbx)"
         code    l2_read32, "movl (%rbx), %eax"
+        code    l2_write32, "movl %eax, (%rbx)"
+        code    l2_rmw32, "orl %eax, (%rbx)"
         code    l2_post_string, "movq %rbx, %rsi; movl $0x80, %edx; cld; rep outsb"
         code    l2_jump, "jmp *%rbx"
         code    l2_ud, "ud2"

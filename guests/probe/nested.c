@@ -76,6 +76,7 @@ void nested_run(struct probe *p)
         nested_control_registers(&l2);
         nested_ept(&l2);
         nested_events(&l2);
+        nested_apic(&l2);
         nested_modes(&l2);
         nested_vmxoff(&l2);
 }

@@ -16,6 +16,7 @@ void nested_exits(struct l2 *l);
 void nested_control_registers(struct l2 *l);
 void nested_ept(struct l2 *l);
 void nested_events(struct l2 *l);
+void nested_apic(struct l2 *l);
 void nested_modes(struct l2 *l);
 
 #endif

@@ -55,12 +55,12 @@ static void clear_root(struct ept02_cache *c, struct ept02_root *r)
         ept_flush(c->hw, ept02_eptp(r));
 }
 
-struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12)
+struct ept02_root *ept02_root_variant(struct ept02_cache *c, uint64_t eptp12, uint64_t variant)
 {
         const uint64_t key = eptp12 & EPTP_KEY;
         struct ept02_root *oldest = &c->root[0];
         for (struct ept02_root *r = c->root; r < c->root + EPT02_ROOTS; r++) {
-                if (r->table && r->eptp12 == key) {
+                if (r->table && r->eptp12 == key && r->variant == variant) {
                         r->last_use = ++c->uses;
                         return r;
                 }
@@ -77,6 +77,7 @@ struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12)
                 BUG_UNLESS(oldest->table); /* EPT02_PAGES_LEAST */
         }
         oldest->eptp12 = key;
+        oldest->variant = variant;
         oldest->last_use = ++c->uses;
         return oldest;
 }

@@ -17,7 +17,8 @@
 #define EPT02_PAGES_LEAST (EPT02_ROOTS + 3) /* what the pool must be able to give: the roots, and tables for one leaf */
 
 struct ept02_root {
-        uint64_t eptp12;  /* key: address and A/D bit of the guest hypervisor's EPTP; 0: unused */
+        uint64_t eptp12;  /* key: address and A/D bit of the guest hypervisor's EPTP */
+        uint64_t variant; /* and what else tells its leaves from those of the same EPTP; 0: nothing */
         uint64_t *table;  /* level 4 */
         uint64_t last_use;
 };
@@ -34,8 +35,12 @@ struct ept02_cache {
 void ept02_init(struct ept02_cache *c, struct page_pool *pool, const struct vmx_caps *hw);
 
 /* The root that stands for this EPTP12, made empty if there is none. When pages run short everything else of the cache
- * is dropped first. */
-struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12);
+ * is dropped first. INVEPT of an EPTP12 is for all its variants. */
+struct ept02_root *ept02_root_variant(struct ept02_cache *c, uint64_t eptp12, uint64_t variant);
+static inline struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12)
+{
+        return ept02_root_variant(c, eptp12, 0);
+}
 uint64_t ept02_eptp(const struct ept02_root *r);
 
 /* Enters a leaf at `at`. When pages run short everything else of the cache is dropped first. */

@@ -42,8 +42,10 @@ struct check_env {
 
 /* Before anything is loaded, in this order; controls and host state may be skipped while none of their
  * fields, nor a field of the rows that they read, has been written since they last passed (guest_cr0 for
- * event injection, the memory behind virtual_apic_page for the TPR threshold). */
+ * event injection). What may change unseen is in checks_tpr.def, which is part of the controls and for a
+ * vmcs12 with a TPR shadow has to be checked at every VM entry. */
 struct check_fail check_controls(const struct vmcs12 *v, const struct check_env *e);
+struct check_fail check_tpr(const struct vmcs12 *v, const struct check_env *e);
 struct check_fail check_host(const struct vmcs12 *v, const struct check_env *e);
 
 /* Guest state, all of it; and only the part that has to be checked at every VM entry (checks_flow.def), which is enough

@@ -10,6 +10,12 @@ struct check_fail check_controls(const struct vmcs12 *v, const struct check_env 
         return (struct check_fail){ .id = CHK_NONE };
 }
 
+struct check_fail check_tpr(const struct vmcs12 *v, const struct check_env *e)
+{
+#include "nested/checks_tpr.def"
+        return (struct check_fail){ .id = CHK_NONE };
+}
+
 struct check_fail check_host(const struct vmcs12 *v, const struct check_env *e)
 {
         const struct vmx_caps *c = e->caps;

@@ -7,11 +7,11 @@
 
 #include "base/libc.h"
 #include "base/x86.h"
+#include "nested/apicv.h"
 #include "nested/checks.h"
 #include "vmx/epte.h"
 
 #define TPR_THRESHOLD    BITS(3, 0)
-#define VAPIC_TPR        0x80 /* offset of the virtual TPR in the virtual-APIC page */
 #define PI_DESC_ALIGN    64
 #define MSR_ENTRY_BYTES  16ull
 #define INSN_LEN_MAX     15

@@ -23,12 +23,19 @@ static const uint64_t *bitmap12(const struct vcpu *v, bool used, uint64_t at)
         return used ? guest_mem_at(&v->mem, L1GPA(at), PAGE_SIZE) : NULL;
 }
 
+static uint64_t *msr_bitmap02(const struct nested *n, const struct region12 *r)
+{
+        return apicv_x2apic(&r->v) ? n->apicv.msr_bitmap02 : n->msr_bitmap02;
+}
+
 /* The bitmaps lie in the guest's memory, where it may change them at any time: merged at every entry. Ours lets only
  * a few words' worth of registers and fields through, so few words are touched. */
 static void merge_bitmaps(struct nested *n, struct vcpu *v, const struct region12 *r)
 {
-        bitmap_merge(&n->msr_merge, n->msr_bitmap01, bitmap12(v, r->v.proc_ctls & PROC_MSR_BITMAPS, r->v.msr_bitmap),
-                     n->msr_bitmap02);
+        const uint64_t *msrs = bitmap12(v, r->v.proc_ctls & PROC_MSR_BITMAPS, r->v.msr_bitmap);
+        bitmap_merge(&n->msr_merge, n->msr_bitmap01, msrs, msr_bitmap02(n, r));
+        if (apicv_x2apic(&r->v))
+                apicv_merge_x2apic(&r->v, msrs, n->apicv.msr_bitmap02);
         if (!n->shadowing || !(vmcs12_proc2(&r->v) & PROC2_SHADOW))
                 return;
         bitmap_merge(&n->vmread_merge, n->vmread_bitmap01, bitmap12(v, true, r->v.vmread_bitmap), n->vmread_bitmap02);
@@ -81,7 +88,8 @@ static void write_controls(struct nested *n, struct vcpu *v, struct region12 *r)
                 ctl_write(v, vpid, VPID02);
         if (v->hw->proc2.may1 & PROC2_XSAVES)
                 ctl_write(v, xss_exit_bitmap, 0);
-        ctl_write(v, msr_bitmap, hpa_of(n->msr_bitmap02).raw);
+        ctl_write(v, msr_bitmap, hpa_of(msr_bitmap02(n, r)).raw);
+        nested_apicv_write(n, v, r);
         ctl_write(v, exit_msr_store_count, 0);
         ctl_write(v, exit_msr_load_count, 0);
         ctl_write(v, entry_msr_load_count, 0);
@@ -122,7 +130,7 @@ static void write_pdptes(struct vcpu *v, const struct region12 *r)
 static void write_address_spaces(struct nested *n, struct vcpu *v, const struct region12 *r)
 {
         const uint32_t proc2 = vmcs12_proc2(&r->v);
-        ctl_write(v, eptp, proc2 & PROC2_EPT ? ept02_eptp(ept02_root_for(&n->ept02, r->v.eptp)) : v->eptp01);
+        ctl_write(v, eptp, nested_has_ept02(n) ? ept02_eptp(nested_root02(n)) : v->eptp01);
         /* SDM 3C "Cached Translations and VM Entries": without VPIDs every entry invalidates; and VPID02 is shared by
          * all VPIDs of the guest hypervisor, one after the other. */
         const uint16_t vpid = proc2 & PROC2_VPID ? r->v.vpid : 0;
@@ -137,6 +145,8 @@ static struct check_fail run_checks(struct nested *n, struct vcpu *v, struct reg
         struct check_fail f = { .kind = CHECK_PASSED };
         if (r->checks_due || (r->v.entry_intr_info & INTR_VALID))
                 f = check_controls(&r->v, &env);
+        else if (apicv_tpr_shadow(&r->v))
+                f = check_tpr(&r->v, &env);
         if (f.kind == CHECK_PASSED && r->checks_due)
                 f = check_host(&r->v, &env);
         if (f.kind == CHECK_PASSED && !r->guest_due && !r->checks_due)
@@ -171,6 +181,8 @@ static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct regio
                 nested_ept_fill(n, v);
         write_unloaded_msrs(r, l1);
         write_pdptes(v, r);
+        if (apicv_tpr_shadow(&r->v))
+                nested_apicv_enter(n, v);
         n->in_l2 = true;
         n->timer12_rest = 0; /* the field holds all of vmcs12's timer until nested_arm_timer() finds an earlier deadline */
         if (!route_l1_wants_preemption_timer(&r->v))

@@ -19,4 +19,13 @@ void nested_set_exit_field(struct nested *n, enum vmcs_field_id id, uint64_t val
 uint64_t nested_load_msrs(struct nested *n, struct vcpu *v, uint64_t list, uint32_t count);
 uint64_t nested_store_msrs(struct nested *n, struct vcpu *v, uint64_t list, uint32_t count);
 
+/* The EPT02 that runs the guest's guest, if nested_has_ept02(). */
+struct ept02_root *nested_root02(struct nested *n);
+
+/* APIC virtualization (apicv.h): pages of ours; vmcs02's control fields, when some of vmcs12's was written; what every
+ * entry does if vmcs12 has a TPR shadow. The latter two with vmcs02 current. */
+void nested_apicv_init(struct nested *n, struct vcpu *v);
+void nested_apicv_write(struct nested *n, struct vcpu *v, const struct region12 *r);
+void nested_apicv_enter(struct nested *n, struct vcpu *v);
+
 #endif

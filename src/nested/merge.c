@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "nested/merge.h"
 #include "base/x86.h"
+#include "nested/apicv.h"
 
 /* Controls of vmcs12 that reach vmcs02 as they are, because what they cause is the guest hypervisor's. */
 #define PASS_PIN PIN_VIRTUAL_NMI
@@ -9,11 +10,11 @@
          PROC_CR3_STORE | PROC_NMI_WINDOW | PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE)
 #define PASS_PROC2                                                                                           \
         (PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_PLE | PROC2_RDRAND |    \
-         PROC2_INVPCID | PROC2_RDSEED)
+         PROC2_INVPCID | PROC2_RDSEED | PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID)
 
 /* What vmcs02 has whatever anybody asks for, see merge.h. */
 #define OWN_PIN   (PIN_EXT_INTR | PIN_NMI)
-#define OWN_PROC  (PROC_CR8_LOAD | PROC_CR8_STORE | PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_SECONDARY)
+#define OWN_PROC  (PROC_UNCOND_IO | PROC_MSR_BITMAPS | PROC_SECONDARY)
 #define OWN_PROC2 (PROC2_EPT | PROC2_VPID)
 #define OWN_EXIT                                                                                             \
         (EXIT_CTL_SAVE_DEBUG | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT |                    \
@@ -35,7 +36,7 @@ static void merge_words(const struct vmcs12 *v, const struct vmcs01_policy *p, c
         out->pin = fit(OWN_PIN | (v->pin_ctls & PASS_PIN) | p->pin | (timer ? PIN_PREEMPTION_TIMER : 0),
                        hw->pin);
         out->proc =
-                fit(OWN_PROC | (v->proc_ctls & PASS_PROC) | p->proc | (out->tsc_offset ? PROC_TSC_OFFSET : 0),
+                fit(OWN_PROC | apicv_proc(v) | (v->proc_ctls & PASS_PROC) | p->proc | (out->tsc_offset ? PROC_TSC_OFFSET : 0),
                     hw->proc);
         out->proc2 = fit(OWN_PROC2 | (vmcs12_proc2(v) & PASS_PROC2) | p->proc2 | (shadow ? PROC2_SHADOW : 0),
                          hw->proc2);

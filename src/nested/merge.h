@@ -32,8 +32,8 @@ struct vmcs02_controls {
 /* Precondition: *v has passed check_controls() with capabilities derived from *hw. guest_cr0 and guest_cr4 of
  * *v are looked at only for bits in the policy's masks and not in vmcs12's.
  *
- * Always on: external-interrupt and NMI exiting, CR8 exiting (the TPR of the guest's guest is not the
- * processor's), unconditional I/O exiting (vmcs12's I/O bitmaps are consulted at the exit), MSR bitmaps,
+ * Always on: external-interrupt and NMI exiting, CR8 exiting without a TPR shadow (see
+ * apicv_proc()), unconditional I/O exiting (vmcs12's I/O bitmaps are consulted at the exit), MSR bitmaps,
  * secondary controls, EPT, VPID if there is any, 64-bit host, acknowledging of interrupts, load and save of
  * EFER, PAT and debug controls. VM entries into vmcs02 therefore load those from vmcs02 whatever vmcs12 asks
  * for: the merge_guest_*() functions say which value belongs there. VM exits save them whatever vmcs12 asks

@@ -54,6 +54,7 @@ void nested_init(struct nested *n, struct vcpu *v, const struct nested_options *
                 n->held[id] = vmcs_field_exists(&f, &n->caps12);
         }
         ept02_init(&n->ept02, v->pool, v->hw);
+        nested_apicv_init(n, v);
         init_bitmaps(n, v);
 }
 
@@ -184,18 +185,39 @@ static enum nested_ept reflect_walk(struct nested *n, const struct ept_walk *w)
         return NESTED_EPT_REFLECT;
 }
 
+/* SDM 3C "Virtualizing Memory-Mapped APIC Accesses": the exit for an access to vmcs12's APIC-access page that the
+ * processor did not see as one. */
+static enum nested_ept reflect_apic_access(struct nested *n, l1gpa_t at, enum apic_access type)
+{
+        nested_set_exit_field(n, FI_exit_reason, EXIT_APIC_ACCESS);
+        nested_set_exit_field(n, FI_exit_qualification, PUT(at.raw & APICQ_OFFSET, APICQ_TYPE, type));
+        return NESTED_EPT_REFLECT;
+}
+
+static struct ept_walk walk(const struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t access)
+{
+        return nested_has_ept12(n) ? ept12_walk(&v->mem, n->current->v.eptp, at, access, &n->caps12)
+                                   : apicv_walk_untranslated(at);
+}
+
+struct ept02_root *nested_root02(struct nested *n)
+{
+        const struct vmcs12 *v12 = &n->current->v;
+        return ept02_root_variant(&n->ept02, nested_has_ept12(n) ? v12->eptp : 0, apicv_ept02_variant(v12));
+}
+
 /* Folds what EPT12 and EPT01 say about an address into EPT02. */
 static enum ept02_verdict fold(struct nested *n, struct vcpu *v, l2gpa_t at, uint64_t access, struct ept_walk *w,
                                struct ept02_leaf *leaf)
 {
-        const uint64_t eptp12 = n->current->v.eptp;
-        *w = ept12_walk(&v->mem, eptp12, at, access, &n->caps12);
+        *w = walk(n, v, at, access);
         struct ept01_leaf e01 = { .ram = false };
         if (w->verdict == EPT_OK)
                 e01 = ept01_lookup(v->eptp01, w->l1gpa);
+        apicv_shape_leaf(&n->current->v, w, n->apicv.no_access_page, &e01);
         const enum ept02_verdict verdict = ept02_combine(w, &e01, access, leaf);
         if (verdict == EPT02_FILLED)
-                ept02_install(&n->ept02, ept02_root_for(&n->ept02, eptp12), at, leaf);
+                ept02_install(&n->ept02, nested_root02(n), at, leaf);
         return verdict;
 }
 
@@ -211,17 +233,21 @@ void nested_ept_fill(struct nested *n, struct vcpu *v)
 
 bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at, l1gpa_t *out)
 {
-        const struct ept_walk w = ept12_walk(&v->mem, n->current->v.eptp, at, 0, &n->caps12);
+        const struct ept_walk w = walk(n, v, at, 0);
         *out = w.l1gpa;
-        return w.verdict == EPT_OK;
+        return w.verdict == EPT_OK && !apicv_is_access_page(&n->current->v, w.l1gpa);
 }
 
-bool nested_ept_violation(struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t linear, bool write)
+bool nested_missing_memory(struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t linear, bool write)
 {
         const uint64_t access = (write ? EPTQ_WRITE : EPTQ_READ) | EPTQ_LINEAR_VALID | EPTQ_TRANSLATED;
-        const struct ept_walk w = ept12_walk(&v->mem, n->current->v.eptp, at, access, &n->caps12);
-        if (w.verdict == EPT_OK)
-                return false;
+        const struct ept_walk w = walk(n, v, at, access);
+        if (w.verdict == EPT_OK) {
+                if (!apicv_is_access_page(&n->current->v, w.l1gpa))
+                        return false;
+                reflect_apic_access(n, w.l1gpa, write ? APIC_ACCESS_WRITE : APIC_ACCESS_READ);
+                return true;
+        }
         nested_set_exit_field(n, FI_guest_physical, at.raw);
         nested_set_exit_field(n, FI_guest_linear, linear);
         reflect_walk(n, &w);
@@ -230,10 +256,9 @@ bool nested_ept_violation(struct nested *n, const struct vcpu *v, l2gpa_t at, ui
 
 enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct exit_info *x, l1gpa_t *at)
 {
-        const struct vmcs12 *v12 = &n->current->v;
         const l2gpa_t gpa = L2GPA(x->guest_physical);
         *at = L1GPA(gpa.raw);
-        if (!(vmcs12_proc2(v12) & PROC2_EPT))
+        if (!nested_has_ept02(n))
                 return NESTED_EPT_MMIO; /* it runs on EPT01, which maps all there is */
 
         struct ept_walk w;
@@ -254,5 +279,6 @@ enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct 
         case EPT02_L0_MMIO:
                 break;
         }
-        return NESTED_EPT_MMIO;
+        return apicv_is_access_page(&n->current->v, w.l1gpa) ? reflect_apic_access(n, w.l1gpa, APIC_ACCESS_FETCH)
+                                                             : NESTED_EPT_MMIO;
 }

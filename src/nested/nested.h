@@ -15,6 +15,7 @@
 
 #include "ept02/ept02.h"
 #include "emulate/view.h"
+#include "nested/apicv.h"
 #include "nested/checks.h"
 #include "nested/merge.h"
 #include "nested/vmcs12.h"
@@ -47,6 +48,14 @@ struct msr_access {
         bool (*write)(void *ctx, uint32_t msr, uint64_t value);
 };
 
+/* Pages of ours for APIC virtualization, where the guest is offered it. */
+struct apicv_pages {
+        uint64_t *msr_bitmap02; /* in place of nested.msr_bitmap02 for a vmcs12 with x2APIC mode: no other VMCS of ours
+                                 * ever lets an x2APIC register through */
+        uint8_t *no_vapic;      /* a virtual-APIC page that is not RAM */
+        hpa_t no_access_page;   /* an APIC-access page that is not RAM */
+};
+
 struct nested {
         struct msr_access msr;
         bool enabled;              /* the guest may use VMX at all */
@@ -72,6 +81,7 @@ struct nested {
         uint64_t *vmread_bitmap01, *vmwrite_bitmap01;  /* fields that the guest hypervisor reaches without exit */
         uint64_t *vmread_bitmap02, *vmwrite_bitmap02;  /* and its guest */
         struct bitmap_merge msr_merge, vmread_merge, vmwrite_merge;
+        struct apicv_pages apicv;
 };
 
 struct nested_options {
@@ -123,11 +133,13 @@ enum nested_ept {
 };
 enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct exit_info *x, l1gpa_t *at);
 
-/* Where an address of the guest's guest is in the guest's memory. False: EPT12 does not map it. */
+/* Where an address of the guest's guest is in the guest's memory. False: EPT12 does not map it, or accesses to it are not
+ * to be made but to be told to the guest hypervisor. */
 bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at, l1gpa_t *out);
 /* Memory of the guest's guest that an instruction of it needs, which we emulate, is not to be had: if that is for the
- * guest hypervisor to solve, completes the exit information of an EPT violation. False: EPT12 does map it. */
-bool nested_ept_violation(struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t linear, bool write);
+ * guest hypervisor to solve, completes the exit information of an EPT violation or an APIC access. False: EPT12 does map
+ * it. */
+bool nested_missing_memory(struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t linear, bool write);
 
 /* Before the guest's guest runs on after an EPT violation that its hypervisor served: maps what is there now, which saves
  * a second violation for the same address. */
@@ -153,6 +165,12 @@ void nested_force_exit(struct nested *n, struct vcpu *v);
  * (0: not acknowledged). */
 bool nested_exit_event(struct nested *n, struct vcpu *v, bool nmi, uint32_t intr_info);
 
+/* The vector of an interrupt for the guest that arrives while its guest runs: if it notifies that one of posted interrupts,
+ * they are made virtual interrupts of it. The caller then ends the interrupt; the guest hypervisor is not told of it. */
+bool nested_take_posted(struct nested *n, struct vcpu *v, int vector);
+/* The guest's guest is in HLT: wakes it if a virtual interrupt is to be delivered. */
+void nested_apicv_wake(struct nested *n, struct vcpu *v);
+
 /* vmcs02 was refused by the processor: the guest hypervisor gets VMfailValid. */
 struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v);
 
@@ -161,16 +179,22 @@ bool nested_switch_vmcs(struct nested *n, struct vcpu *v, l1gpa_t clear, l1gpa_t
 /* Hypercall HC_VMCS_OWN. */
 bool nested_own_vmcs(struct nested *n, struct vcpu *v, l1gpa_t vmcs, uint64_t level);
 
-/* Primary processor-based controls that vmcs12 has on while its guest runs: not ours to switch off. */
+/* Primary processor-based controls that vmcs12 needs on while its guest runs: not ours to switch off. */
 static inline uint32_t nested_proc12(const struct nested *n)
 {
-        return n->in_l2 ? n->current->v.proc_ctls : 0;
+        return n->in_l2 ? n->current->v.proc_ctls | apicv_proc(&n->current->v) : 0;
 }
 
-/* The guest's guest runs on page tables of the guest hypervisor's; otherwise on EPT01. */
+/* The guest's guest runs on page tables of the guest hypervisor's. */
 static inline bool nested_has_ept12(const struct nested *n)
 {
         return vmcs12_proc2(&n->current->v) & PROC2_EPT;
+}
+
+/* It runs on an EPT02; otherwise on EPT01. */
+static inline bool nested_has_ept02(const struct nested *n)
+{
+        return nested_has_ept12(n) || apicv_has_access_page(&n->current->v);
 }
 
 static inline unsigned nested_l2_level(const struct nested *n, const struct vcpu *v)

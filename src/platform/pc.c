@@ -118,6 +118,12 @@ static void end_of_interrupt(struct pc *p, struct lapic *l)
                 ioapic_eoi(&p->ioapic, &p->bus, (uint8_t)level);
 }
 
+void pc_dismiss_vector(struct pc *p, unsigned cpu)
+{
+        pc_ack_vector(p, cpu);
+        end_of_interrupt(p, &p->bus.cpu[cpu]);
+}
+
 static struct pc_verdict act(struct apic_effect e)
 {
         if (e.kind != APIC_START_CPU)

@@ -106,6 +106,8 @@ bool pc_console_input(struct pc *p, unsigned unit, uint8_t byte);
 /* Takes the vector that pc_pending_vector() names (which must not be -1): APIC's IRR to ISR, or an INTA
  * cycle. */
 int pc_ack_vector(struct pc *p, unsigned cpu);
+/* The same, and ends the interrupt at once by writing zero to the local APIC's EOI register. */
+void pc_dismiss_vector(struct pc *p, unsigned cpu);
 /* The memory map for boot protocols; returns the number of entries written, at most min(max, E820_MAX). */
 size_t pc_e820(const struct pc_config *cfg, struct e820_entry *out, size_t max);
 

@@ -133,11 +133,25 @@ static void offer_interrupt(struct run *r)
                 inject(r, event_info(INTR_TYPE_EXT, (unsigned)vector), 0);
 }
 
+/* SDM 3C "Posted-Interrupt Processing": an interrupt that notifies the guest's guest of posted ones is dismissed, and the
+ * guest hypervisor is not told. False: no other is pending. */
+static bool take_posted(struct run *r)
+{
+        int vector = pc_pending_vector(&r->pc, 0);
+        while (vector >= 0 && nested_take_posted(&r->nested, &r->v, vector)) {
+                pc_dismiss_vector(&r->pc, 0);
+                vector = pc_pending_vector(&r->pc, 0);
+        }
+        return vector >= 0;
+}
+
 /* While the guest's guest runs, what arrives for the guest is the guest hypervisor's to see first, if it asked. */
 static bool to_guest_hypervisor(struct run *r, bool nmi)
 {
         if (!r->nested.in_l2)
                 return false;
+        if (!nmi && !take_posted(r))
+                return true;
         switch (nmi ? nested_want_nmi_exit(&r->nested) : nested_want_intr_exit(&r->nested)) {
         case NESTED_INTR_INJECT:
                 return false;

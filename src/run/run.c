@@ -74,6 +74,8 @@ static void exit_hlt(struct run *r, const struct exit_info *x)
 {
         skip_instruction(r);
         vmwrite(F_guest_activity, ACTIVITY_HLT);
+        if (r->nested.in_l2 && apicv_delivers(&r->nested.current->v))
+                nested_apicv_wake(&r->nested, &r->v);
 }
 
 static void exit_timer(struct run *r, const struct exit_info *x)

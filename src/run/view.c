@@ -41,7 +41,7 @@ void run_view(void *ctx, struct guest_view *out)
                 .pages_1g = r->cpuid.ext[1].edx >> 26 & 1,
                 .pdpte_valid = true,
         };
-        if (r->nested.in_l2 && nested_has_ept12(&r->nested)) {
+        if (r->nested.in_l2 && nested_has_ept02(&r->nested)) {
                 r->ept12_stage = (struct second_stage){ .translate = by_ept12, .ctx = r };
                 out->paging.second = &r->ept12_stage;
         }

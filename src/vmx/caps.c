@@ -6,15 +6,16 @@
 
 /* What a guest hypervisor can be offered if the silicon has it. A control that is not listed is not
  * virtualized. */
-#define OFFER_PIN (PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER)
+#define OFFER_PIN (PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER | PIN_POSTED_INTR)
 #define OFFER_PROC                                                                                           \
         (PROC_INTR_WINDOW | PROC_TSC_OFFSET | PROC_HLT | PROC_INVLPG | PROC_MWAIT | PROC_RDPMC |             \
          PROC_RDTSC | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_CR8_LOAD | PROC_CR8_STORE | PROC_NMI_WINDOW |    \
          PROC_MOV_DR | PROC_UNCOND_IO | PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_MONITOR | PROC_PAUSE |     \
-         PROC_SECONDARY)
+         PROC_SECONDARY | PROC_TPR_SHADOW)
 #define OFFER_PROC2                                                                                          \
         (PROC2_EPT | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED |      \
-         PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_SHADOW | PROC2_RDSEED)
+         PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_SHADOW | PROC2_RDSEED | PROC2_APIC_ACCESS |      \
+         PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID)
 #define OFFER_EXIT                                                                                           \
         (EXIT_CTL_SAVE_DEBUG | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT |                    \
          EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER | EXIT_CTL_SAVE_PREEMPTION_TIMER)
@@ -71,6 +72,17 @@ static struct ctl_caps offer(struct ctl_caps hw, uint32_t offered, uint32_t defa
         return (struct ctl_caps){ .must1 = hw.must1, .may1 = hw.must1 | (hw.may1 & (offered | default1)) };
 }
 
+/* SDM 3C "Checks on VMX Controls", of APIC virtualization. */
+static void drop_apic_orphans(struct vmx_caps *c)
+{
+        if (!(c->proc.may1 & PROC_TPR_SHADOW))
+                c->proc2.may1 &= ~(PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID);
+        if (!(c->pin.may1 & PIN_EXT_INTR))
+                c->proc2.may1 &= ~PROC2_VID;
+        if (!(c->proc2.may1 & PROC2_VID) || !(c->exit.may1 & EXIT_CTL_ACK_INTR))
+                c->pin.may1 &= ~PIN_POSTED_INTR;
+}
+
 /* Takes out of `c` what depends on something that is not there. Ordered so that one pass is enough. */
 static void drop_orphans(struct vmx_caps *c)
 {
@@ -86,6 +98,7 @@ static void drop_orphans(struct vmx_caps *c)
                 c->proc2.may1 &= ~PROC2_VPID;
         if (!(c->proc2.may1 & PROC2_VPID))
                 c->ept_vpid &= ~OFFER_VPID;
+        drop_apic_orphans(c);
         if (!c->proc2.may1)
                 c->proc.may1 &= ~PROC_SECONDARY;
         if (!(c->pin.may1 & PIN_NMI))

@@ -22,7 +22,8 @@
         CTL_FIELD(cr3_target_count) CTL_FIELD(cr3_target0) CTL_FIELD(cr3_target1) CTL_FIELD(cr3_target2)      \
         CTL_FIELD(cr3_target3) CTL_FIELD(exit_msr_store_count) CTL_FIELD(exit_msr_load_count)                 \
         CTL_FIELD(entry_msr_load_count) CTL_FIELD(ple_gap) CTL_FIELD(ple_window) CTL_FIELD(cr0_mask)          \
-        CTL_FIELD(cr0_shadow) CTL_FIELD(cr4_mask) CTL_FIELD(cr4_shadow)
+        CTL_FIELD(cr0_shadow) CTL_FIELD(cr4_mask) CTL_FIELD(cr4_shadow) CTL_FIELD(virtual_apic_page)             \
+        CTL_FIELD(apic_access_page)
 enum ctl_id {
 #define CTL_FIELD(name) CTL_##name,
         CTL_FIELDS(CTL_FIELD)

@@ -107,6 +107,9 @@ static void assert_consistent(const struct vmx_caps *c, const struct vmx_caps *h
         ck_assert(!(p2 & PROC2_EPT) || (c->ept_vpid & EPTCAP_WALK4));
         ck_assert((p2 & PROC2_EPT) || !(c->ept_vpid & BITS(31, 0)));
         ck_assert((p2 & PROC2_VPID) || !(c->ept_vpid & BITS(63, 32)));
+        ck_assert(!(p2 & (PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID)) || (c->proc.may1 & PROC_TPR_SHADOW));
+        ck_assert(!(p2 & PROC2_VID) || (c->pin.may1 & PIN_EXT_INTR));
+        ck_assert(!(c->pin.may1 & PIN_POSTED_INTR) || ((p2 & PROC2_VID) && (c->exit.may1 & EXIT_CTL_ACK_INTR)));
         ck_assert(!(c->proc.may1 & PROC_NMI_WINDOW) || (c->pin.may1 & PIN_VIRTUAL_NMI));
         ck_assert(!(c->pin.may1 & PIN_VIRTUAL_NMI) || (c->pin.may1 & PIN_NMI));
         ck_assert(!(c->pin.may1 & PIN_PREEMPTION_TIMER) == !(c->exit.may1 & EXIT_CTL_SAVE_PREEMPTION_TIMER));
@@ -119,12 +122,14 @@ START_TEST(offers_what_is_virtualized)
         assert_consistent(&c, &hw);
         ck_assert_uint_eq(c.pin.may1 & ~PIN_DEFAULT1,
                           PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER);
-        ck_assert(!(c.proc.may1 & (PROC_TPR_SHADOW | PROC_MTF | PROC_TERTIARY)));
+        ck_assert(!(c.proc.may1 & (PROC_MTF | PROC_TERTIARY)));
+        ck_assert(c.proc.may1 & PROC_TPR_SHADOW);
         ck_assert(c.proc.may1 & PROC_MSR_BITMAPS && c.proc.may1 & PROC_IO_BITMAPS &&
                   c.proc.may1 & PROC_TSC_OFFSET);
         ck_assert_uint_eq(c.proc2.may1, PROC2_EPT | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_VPID |
                                                 PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_PLE | PROC2_RDRAND |
-                                                PROC2_INVPCID | PROC2_SHADOW | PROC2_RDSEED);
+                                                PROC2_INVPCID | PROC2_SHADOW | PROC2_RDSEED | PROC2_APIC_ACCESS |
+                                                PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID);
         ck_assert(!(c.exit.may1 & (EXIT_CTL_LOAD_PERF_GLOBAL | EXIT_CTL_LOAD_CET | EXIT_CTL_CLEAR_BNDCFGS)));
         ck_assert(!(c.entry.may1 &
                     (ENTRY_CTL_LOAD_PERF_GLOBAL | ENTRY_CTL_TO_SMM | ENTRY_CTL_NO_DUAL_MONITOR)));
@@ -151,6 +156,32 @@ START_TEST(offers_are_consistent)
                         assert_consistent(&c, &hw);
                 }
         }
+}
+END_TEST
+
+/* SDM 3C "Checks on VMX Controls": what of APIC virtualization is there without what. */
+START_TEST(apic_virtualization_by_silicon)
+{
+        const uint32_t needs_shadow = PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID;
+        struct vmx_caps hw = caps_of(tigerlake());
+        const struct vmcs_field_info desc = vmcs_field_at(FI_posted_intr_desc);
+        ck_assert(!vmcs_field_exists(&desc, &hw));
+        hw.pin.may1 |= PIN_POSTED_INTR;
+        struct vmx_caps c = caps12_derive(&hw, &NESTED_CONFIG_ALL);
+        ck_assert((c.pin.may1 & PIN_POSTED_INTR) && vmcs_field_exists(&desc, &c));
+        struct vmx_caps less = hw;
+        less.exit.may1 &= ~EXIT_CTL_ACK_INTR;
+        c = caps12_derive(&less, &NESTED_CONFIG_ALL);
+        ck_assert(!(c.pin.may1 & PIN_POSTED_INTR) && (c.proc2.may1 & PROC2_VID));
+        less = hw;
+        less.proc2.may1 &= ~PROC2_VID;
+        c = caps12_derive(&less, &NESTED_CONFIG_ALL);
+        ck_assert(!(c.pin.may1 & PIN_POSTED_INTR) && (c.proc2.may1 & PROC2_APIC_REGS));
+        less = hw;
+        less.proc.may1 &= ~PROC_TPR_SHADOW;
+        c = caps12_derive(&less, &NESTED_CONFIG_ALL);
+        ck_assert(!(c.pin.may1 & PIN_POSTED_INTR) && !(c.proc2.may1 & needs_shadow));
+        ck_assert(c.proc2.may1 & PROC2_APIC_ACCESS);
 }
 END_TEST
 
@@ -263,9 +294,9 @@ START_TEST(fields_exist_with_their_controls)
                 { FI_guest_pat, true, true },
                 { FI_host_efer, true, true },
                 { FI_guest_pdpte0, true, true },
-                { FI_virtual_apic_page, true, false },
-                { FI_apic_access_page, true, false },
-                { FI_eoi_exit_bitmap0, true, false },
+                { FI_virtual_apic_page, true, true },
+                { FI_apic_access_page, true, true },
+                { FI_eoi_exit_bitmap0, true, true },
                 { FI_pml_index, true, false },
                 { FI_vmfunc_ctls, true, false },
                 { FI_eptp_list, true, false },
@@ -308,6 +339,7 @@ int main(void)
         tcase_add_test(t, reads_only_what_exists);
         tcase_add_test(t, offers_what_is_virtualized);
         tcase_add_test(t, offers_are_consistent);
+        tcase_add_test(t, apic_virtualization_by_silicon);
         tcase_add_test(t, config_masks);
         tcase_add_test(t, msrs_round_trip);
         tcase_add_test(t, msr_values);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/x86.h"
 #include "vmx/epte.h"
+#include "nested/apicv.h"
 #include "nested/checks.h"
 
 #define RAM_BYTES (64 * PAGE_SIZE)
@@ -271,6 +272,23 @@ START_TEST(plain_case_passes)
 }
 END_TEST
 
+/* What a guest hypervisor changes unseen, in VMCS or memory, is found without looking at the rest. */
+START_TEST(tpr_rows_alone)
+{
+        const struct vmx_caps c = all_caps;
+        const struct check_env e = { .caps = &c, .mem = &mem };
+        struct vmcs12 v = { .proc_ctls = PROC_TPR_SHADOW, .virtual_apic_page = 0x5000, .tpr_threshold = 5 };
+        uint8_t *tpr = (uint8_t *)guest_mem_at(&mem, L1GPA(0x5000 + VAPIC_TPR), 1);
+        *tpr = 0x50;
+        ck_assert_uint_eq(check_tpr(&v, &e).id, CHK_NONE);
+        *tpr = 0x4f;
+        ck_assert_uint_eq(check_tpr(&v, &e).id, CHK_CTL_TPR_THRESHOLD_VTPR);
+        v.tpr_threshold = 0x14;
+        ck_assert_uint_eq(check_tpr(&v, &e).id, CHK_CTL_TPR_THRESHOLD_RESERVED);
+        *tpr = 0;
+}
+END_TEST
+
 START_TEST(rows_have_names)
 {
         ck_assert_str_eq(check_name(CHK_CTL_PIN_RESERVED), "CTL_PIN_RESERVED");
@@ -289,6 +307,7 @@ int main(void)
         tcase_add_test(t, plain_case_passes);
         tcase_add_test(t, every_vector);
         tcase_add_test(t, every_row_has_vectors);
+        tcase_add_test(t, tpr_rows_alone);
         tcase_add_test(t, rows_have_names);
         suite_add_tcase(s, t);
         return suite_run(s);

@@ -227,6 +227,25 @@ START_TEST(one_root_per_pointer)
 }
 END_TEST
 
+START_TEST(variants_of_one_pointer)
+{
+        setup();
+        struct ept02_root *plain = ept02_root_for(&c, eptp12(1)), *other = ept02_root_variant(&c, eptp12(1), 0xfee00001);
+        ck_assert(plain != other && ept02_eptp(plain) != ept02_eptp(other));
+        ck_assert_ptr_eq(ept02_root_variant(&c, eptp12(1), 0), plain);
+        ck_assert_ptr_eq(ept02_root_variant(&c, eptp12(1), 0xfee00001), other);
+        install(plain, 0, 0x1000, SHIFT_4K);
+        install(other, 0, 0x2000, SHIFT_4K);
+        check_at(plain, 0, 0x1000, SHIFT_4K);
+        check_at(other, 0, 0x2000, SHIFT_4K);
+        ept02_invalidate(&c, eptp12(1));
+        check_empty(plain, 0);
+        check_empty(other, 0);
+        ck_assert_uint_eq(fake_hw.ept_flushes, 2);
+        check_balance();
+}
+END_TEST
+
 START_TEST(least_recently_used_root_gives_way)
 {
         struct ept02_root *r[EPT02_ROOTS];
@@ -394,7 +413,7 @@ int main(void)
 {
         return RUN_SUITE("ept02_cache", leaves_of_each_size, neighbours_share_tables, a_leaf_in_place_of_a_leaf,
                          small_leaves_in_place_of_a_large_one, a_large_leaf_in_place_of_tables,
-                         pointer_for_the_processor, one_root_per_pointer, least_recently_used_root_gives_way,
+                         pointer_for_the_processor, one_root_per_pointer, variants_of_one_pointer, least_recently_used_root_gives_way,
                          eviction_at_the_bound, eviction_when_the_pool_is_empty, a_root_for_which_no_page_is_left,
                          eviction_loses_no_page_however_often, invalidate_one, invalidate_all);
 }

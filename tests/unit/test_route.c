@@ -46,6 +46,7 @@ static const struct {
         { EXIT_TPR_THRESHOLD, PROC_TPR_SHADOW, 0 },
         { EXIT_APIC_ACCESS, 0, PROC2_APIC_ACCESS },
         { EXIT_APIC_WRITE, 0, PROC2_APIC_REGS },
+        { EXIT_APIC_WRITE, 0, PROC2_VID },
         { EXIT_VIRTUALIZED_EOI, 0, PROC2_VID },
         { EXIT_GDTR_IDTR, 0, PROC2_DESC_TABLE },
         { EXIT_LDTR_TR, 0, PROC2_DESC_TABLE },
@@ -66,7 +67,8 @@ START_TEST(one_control)
                 const struct vmcs12 asked = { .proc_ctls = proc | second, .proc2_ctls = proc2 };
                 const struct vmcs12 others = {
                         .proc_ctls = ~(proc | (reason == EXIT_PAUSE ? PROC_PAUSE : 0)) | PROC_SECONDARY,
-                        .proc2_ctls = ~(proc2 | (reason == EXIT_PAUSE ? PROC2_PLE : 0)),
+                        .proc2_ctls = ~(proc2 | (reason == EXIT_PAUSE ? PROC2_PLE : 0) |
+                                        (reason == EXIT_APIC_WRITE ? PROC2_APIC_REGS | PROC2_VID : 0)),
                 };
                 const struct vmcs12 inactive = { .proc_ctls = proc, .proc2_ctls = proc2 };
                 ck_assert_msg(owner(&asked, (struct exit_info){ .reason = reason }) == OWNER_L1, "reason %u",
