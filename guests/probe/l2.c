@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "l2.h"
+#include "apic.h"
 #include "base/layout.h"
 #include "base/libc.h"
 #include "base/msr_numbers.h"
@@ -49,6 +50,7 @@ static void build_ept(void)
                 l2_ept_pt[i] = (uint64_t)l2_window[i] | EPT_RWX | EPT_WB;
         l2_ept_pd_high[0] = (uint64_t)l2_ept_pt | EPT_RWX;
         l2_ept_pd_high[1] = WINDOW_2M_AT | EPT_RWX | EPT_WB | EPT_LARGE;
+        l2_ept_pd_high[3] = APIC_BASE | EPT_RWX | EPT_LARGE;
         ept_pdpt[0] = (uint64_t)ept_pd_low | EPT_RWX;
         ept_pdpt[GET(WINDOW_4K, BITS(38, 30))] = (uint64_t)l2_ept_pd_high | EPT_RWX;
         ept_pml4[0] = (uint64_t)ept_pdpt | EPT_RWX;

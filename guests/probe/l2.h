@@ -29,6 +29,7 @@
 #define WINDOW_2M    0x80200000ull /* one page of 2 MiB, mapped to WINDOW_2M_AT */
 #define WINDOW_NONE  0x80400000ull /* nothing */
 #define WINDOW_2M_AT 0x4000000ull
+#define WINDOW_APIC  0x80600000ull /* one page of 2 MiB with the local APIC at its start, uncached */
 #define WINDOW_PAGES 4
 
 struct l2_exit {
@@ -111,6 +112,13 @@ L2_CODE(l2_vmptrst);
 L2_CODE(l2_vmlaunch);
 L2_CODE(l2_invept);
 L2_CODE(l2_nops);
+L2_CODE(l2_mov_ss);
+L2_CODE(l2_mov_ss_after);
+L2_CODE(l2_rep_outsb);
+L2_CODE(l2_iret);
+L2_CODE(l2_write32_nops);
+L2_CODE(l2_write32_nops_after);
+L2_CODE(l2_write32_iret);
 #undef L2_CODE
 
 /* Turns VMX on. False: this processor cannot, and a line says so. */

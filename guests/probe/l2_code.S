@@ -63,6 +63,27 @@
         code    l2_invept, "invept (%rbx), %r9"
         code    l2_nops, "nop; nop; nop"
 
+        code    l2_rep_outsb, "rep outsb"
+        code    l2_iret, "iretq"
+        code    l2_write32_iret, "movl %eax, (%rbx); iretq"
+
+        .globl  l2_write32_nops, l2_write32_nops_after
+l2_write32_nops:
+        movl    %eax, (%rbx)
+l2_write32_nops_after:
+        nop
+        nop
+        nop
+        vmcall
+
+        .globl  l2_mov_ss, l2_mov_ss_after
+l2_mov_ss:
+        movl    %ecx, %ss
+        outb    %al, %dx
+l2_mov_ss_after:
+        nop
+        vmcall
+
         .globl  l2_sti_nops, l2_sti_nops_after
 l2_sti_nops:
         sti

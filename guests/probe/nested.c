@@ -77,6 +77,9 @@ void nested_run(struct probe *p)
         nested_ept(&l2);
         nested_events(&l2);
         nested_apic(&l2);
+        nested_debug(&l2);
+        nested_injections(&l2);
+        nested_nmis(&l2);
         nested_modes(&l2);
         nested_vmxoff(&l2);
 }

@@ -17,6 +17,9 @@ void nested_control_registers(struct l2 *l);
 void nested_ept(struct l2 *l);
 void nested_events(struct l2 *l);
 void nested_apic(struct l2 *l);
+void nested_debug(struct l2 *l);
+void nested_injections(struct l2 *l);
+void nested_nmis(struct l2 *l);
 void nested_modes(struct l2 *l);
 
 #endif

@@ -106,3 +106,19 @@ void host_exception(struct exception_frame *f)
         f->rflags &= ~RFLAGS_TF;
         t->resume = 0;
 }
+
+void nmi_unblock(void)
+{
+        uint64_t scratch;
+        TRY("movq %%ss, %0\n\t"
+            "pushq %0\n\t"
+            "leaq 8(%%rsp), %0\n\t"
+            "pushq %0\n\t"
+            "pushfq\n\t"
+            "movq %%cs, %0\n\t"
+            "pushq %0\n\t"
+            "pushq $98f\n\t"
+            "iretq\n"
+            "98:\tnop\n\t"
+            "nop", "=&r"(scratch));
+}

@@ -36,6 +36,9 @@ struct traps {
 void traps_init(void);
 struct traps *traps(void);
 
+/* An IRET from no interrupt, which ends blocking by NMI; an NMI that was held back is recorded. */
+void nmi_unblock(void);
+
 /* Interrupts of `vector` so far. */
 static inline uint32_t trap_count(unsigned vector)
 {

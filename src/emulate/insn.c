@@ -263,7 +263,7 @@ static enum mmio_status execute_string(const struct mmio_insn *i, const struct m
         const uint64_t by = *start->rflags & FLAGS_DF ? -(uint64_t)i->bytes : i->bytes;
         struct mmio_exec e = *start;
 
-        for (uint64_t n = iterations_in_page(i, start); n > 0; n--) {
+        for (uint64_t n = start->one ? 1 : iterations_in_page(i, start); n > 0; n--) {
                 if (i->rep && !gpr_read(e.gprs, GPR_RCX, i->addr_bytes))
                         return MMIO_DONE;
                 const enum view_status s = string_once(i, &e, fault);

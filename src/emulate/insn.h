@@ -72,6 +72,7 @@ struct mmio_exec {
         uint64_t *rflags;
         l1gpa_t at;    /* where the device access goes */
         bool is_write; /* the exit was due to a write: tells the operands of MOVS apart */
+        bool one;      /* REP instructions: one iteration and no more */
 };
 
 enum mmio_status {

@@ -79,7 +79,7 @@ enum string_io_status string_io_run(const struct string_io *s, const struct gues
         const unsigned index = s->in ? GPR_RDI : GPR_RSI;
         const bool down = view->paging.rflags & FLAGS_DF;
         uint64_t left = s->rep ? gpr_read(gprs, GPR_RCX, s->addr_bytes) : 1;
-        uint64_t budget = STRING_IO_BYTES_MAX / s->bytes;
+        uint64_t budget = s->one ? 1 : STRING_IO_BYTES_MAX / s->bytes;
         bool one_by_one = false;
 
         while (left && budget) {

@@ -21,6 +21,7 @@ struct string_io {
         uint8_t seg;        /* enum seg_reg */
         bool in;            /* INS; else OUTS */
         bool rep;
+        bool one;           /* one element and no more; the caller's to set */
 };
 
 struct port_bus {

@@ -110,16 +110,25 @@ static bool same(const struct l2_at_exit *a, const struct l2_at_exit *b)
         return a->cr0 == b->cr0 && a->cr4 == b->cr4 && a->efer == b->efer && a->pat == b->pat;
 }
 
+/* Blocking by NMI after an exit. SDM 3C "Interruptibility State": with virtual NMIs the VM entry has ended it, else it is
+ * what the guest's guest leaves. */
+static uint64_t nmi_blocking_left(const struct region12 *r)
+{
+        return r->v.pin_ctls & PIN_VIRTUAL_NMI ? 0 : vmread(F_guest_interruptibility) & INTRBLK_NMI;
+}
+
 /* Makes vmcs01 current and loads the guest hypervisor's host state. `now`: what its guest left in the registers that host
  * state does not load; NULL: that guest's state was never loaded. False: VMX abort. */
 static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now)
 {
         struct region12 *r = n->current;
+        uint64_t nmi_blocking = now ? nmi_blocking_left(r) : 0;
         struct l2_at_exit own;
         region12_switch_back(n, v, r);
         if (__builtin_expect(!now, 0)) {
                 own = l1_now(v);
                 now = &own;
+                nmi_blocking = vmread(F_guest_interruptibility) & INTRBLK_NMI;
         }
         n->in_l2 = false;
         if (n->tsc_offset01)
@@ -132,6 +141,8 @@ static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now
         }
         if (!(v->parent_is_cascade ? write_l1_state(true, v, &r->host) : write_l1_state(false, v, &r->host)))
                 return abort12(v, r, ABORT_PDPTE);
+        if (__builtin_expect(nmi_blocking != 0, 0))
+                vmwrite(F_guest_interruptibility, nmi_blocking);
         if (nested_load_msrs(n, v, r->v.exit_msr_load, r->v.exit_msr_load_count))
                 return abort12(v, r, ABORT_LOAD_MSR);
         return true;
@@ -219,17 +230,22 @@ bool nested_entry_failure(struct nested *n, struct vcpu *v, uint32_t reason, uin
         return leave_failed_entry(n, v, reason);
 }
 
-bool nested_exit_event(struct nested *n, struct vcpu *v, bool nmi, uint32_t intr_info)
+bool nested_make_exit(struct nested *n, struct vcpu *v, const struct made_exit *x)
 {
-        const uint32_t nmi_info = INTR_VALID | (uint32_t)PUT(0, INTR_TYPE, INTR_TYPE_NMI) | VEC_NMI;
-        nested_set_exit_field(n, FI_exit_reason, nmi ? EXIT_EXCEPTION_NMI : EXIT_EXT_INTR);
-        nested_set_exit_field(n, FI_exit_qualification, 0);
-        nested_set_exit_field(n, FI_exit_intr_info, nmi ? nmi_info : intr_info);
-        nested_set_exit_field(n, FI_idt_vec_info, 0);
+        nested_set_exit_field(n, FI_exit_reason, x->reason);
+        nested_set_exit_field(n, FI_exit_qualification, x->qualification);
+        nested_set_exit_field(n, FI_exit_intr_info, x->intr_info);
+        if (x->intr_info & INTR_ERROR_VALID)
+                nested_set_exit_field(n, FI_exit_intr_error, x->intr_error);
+        if (!x->in_delivery)
+                nested_set_exit_field(n, FI_idt_vec_info, 0);
+        const uint64_t injected = vmread(F_entry_intr_info);
+        if (injected & INTR_VALID) /* the processor's exits clear it */
+                vmwrite(F_entry_intr_info, injected & ~(uint64_t)INTR_VALID);
         if (!nested_reflect(n, v))
                 return false;
-        /* SDM 3C "Loading Host State": an exit caused by an NMI leaves NMIs blocked. */
-        if (nmi)
+        /* SDM 3C "Updating Non-Register State": an exit caused by an NMI leaves NMIs blocked. */
+        if ((x->intr_info & INTR_VALID) && GET(x->intr_info, INTR_TYPE) == INTR_TYPE_NMI)
                 vmwrite(F_guest_interruptibility, INTRBLK_NMI);
         return true;
 }

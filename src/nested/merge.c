@@ -4,7 +4,6 @@
 #include "nested/apicv.h"
 
 /* Controls of vmcs12 that reach vmcs02 as they are, because what they cause is the guest hypervisor's. */
-#define PASS_PIN PIN_VIRTUAL_NMI
 #define PASS_PROC                                                                                            \
         (PROC_INTR_WINDOW | PROC_HLT | PROC_INVLPG | PROC_MWAIT | PROC_RDPMC | PROC_RDTSC | PROC_CR3_LOAD |  \
          PROC_CR3_STORE | PROC_NMI_WINDOW | PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE)
@@ -26,6 +25,13 @@ static uint32_t fit(uint32_t wanted, struct ctl_caps hw)
         return (wanted & hw.may1) | hw.must1;
 }
 
+/* NMI exiting is ours in vmcs02. SDM 3C "Pin-Based VM-Execution Controls": where the NMIs of the guest's guest are not for
+ * the guest hypervisor, its IRET ends blocking by NMI, which with NMI exiting takes virtual NMIs. */
+static uint32_t nmi_pin(const struct vmcs12 *v)
+{
+        return v->pin_ctls & PIN_NMI ? v->pin_ctls & PIN_VIRTUAL_NMI : PIN_VIRTUAL_NMI;
+}
+
 static void merge_words(const struct vmcs12 *v, const struct vmcs01_policy *p, const struct vmx_caps *hw,
                         struct vmcs02_controls *out)
 {
@@ -33,8 +39,7 @@ static void merge_words(const struct vmcs12 *v, const struct vmcs01_policy *p, c
         const bool shadow = p->shadow && (vmcs12_proc2(v) & PROC2_SHADOW);
 
         out->tsc_offset = p->tsc_offset + (v->proc_ctls & PROC_TSC_OFFSET ? v->tsc_offset : 0);
-        out->pin = fit(OWN_PIN | (v->pin_ctls & PASS_PIN) | p->pin | (timer ? PIN_PREEMPTION_TIMER : 0),
-                       hw->pin);
+        out->pin = fit(OWN_PIN | nmi_pin(v) | p->pin | (timer ? PIN_PREEMPTION_TIMER : 0), hw->pin);
         out->proc =
                 fit(OWN_PROC | apicv_proc(v) | (v->proc_ctls & PASS_PROC) | p->proc | (out->tsc_offset ? PROC_TSC_OFFSET : 0),
                     hw->proc);

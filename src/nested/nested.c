@@ -107,20 +107,32 @@ void nested_force_exit(struct nested *n, struct vcpu *v)
 
 /* --- interrupts for the guest while its guest runs --- */
 
-static enum nested_intr exit_or_soon(void)
+/* An event that the guest hypervisor injects is delivered before anything else is looked at, and nothing arrives in the
+ * shadow of STI or MOV SS. If no window can tell when that is over (`window`), the exit comes an instruction early. */
+static enum nested_intr exit_when(bool window)
 {
-        /* An event that the guest hypervisor injects is delivered before anything else is looked at. */
-        return vmread(F_entry_intr_info) & INTR_VALID ? NESTED_INTR_EXIT_SOON : NESTED_INTR_EXIT;
+        if (vmread(F_entry_intr_info) & INTR_VALID)
+                return NESTED_INTR_EXIT_SOON;
+        const bool shadow = vmread(F_guest_interruptibility) & (INTRBLK_STI | INTRBLK_MOV_SS);
+        return shadow && window ? NESTED_INTR_WINDOW : NESTED_INTR_EXIT;
 }
 
 enum nested_intr nested_want_intr_exit(const struct nested *n)
 {
-        return route_l1_wants_ext_intr(&n->current->v) ? exit_or_soon() : NESTED_INTR_INJECT;
+        if (!route_l1_wants_ext_intr(&n->current->v))
+                return NESTED_INTR_INJECT;
+        return exit_when(vmread(F_guest_rflags) & RFLAGS_IF);
 }
 
 enum nested_intr nested_want_nmi_exit(const struct nested *n)
 {
-        return route_l1_wants_nmi(&n->current->v) ? exit_or_soon() : NESTED_INTR_INJECT;
+        if (!route_l1_wants_nmi(&n->current->v))
+                return NESTED_INTR_INJECT;
+        const bool blocked = vmread(F_guest_interruptibility) & INTRBLK_NMI;
+        if (n->current->v.pin_ctls & PIN_VIRTUAL_NMI)
+                return exit_when(!blocked);
+        /* SDM 3C "Interruptibility State": in force for as long as the guest's guest runs. */
+        return blocked ? NESTED_INTR_BLOCKED : exit_when(false);
 }
 
 bool nested_acks_intr(const struct nested *n)

@@ -154,16 +154,25 @@ void nested_arm_timer(struct nested *n, struct vcpu *v, uint32_t ticks);
 /* What to do about an interrupt or NMI for the guest that arrives while its guest runs. */
 enum nested_intr {
         NESTED_INTR_INJECT,    /* the guest hypervisor does not intercept: it is its guest's */
-        NESTED_INTR_EXIT,      /* exit to the guest hypervisor now: nested_exit_event() */
+        NESTED_INTR_EXIT,      /* exit to the guest hypervisor now: nested_make_exit() */
         NESTED_INTR_EXIT_SOON, /* after the event that the next entry injects: nested_force_exit() */
+        NESTED_INTR_WINDOW,    /* when the shadow of STI or MOV SS is over: a window tells */
+        NESTED_INTR_BLOCKED,   /* not before its guest has left: NMIs without virtual NMIs */
 };
 enum nested_intr nested_want_intr_exit(const struct nested *n);
 enum nested_intr nested_want_nmi_exit(const struct nested *n);
 bool nested_acks_intr(const struct nested *n);
 void nested_force_exit(struct nested *n, struct vcpu *v);
-/* Exit to the guest hypervisor because of an NMI, or an external interrupt with this interruption information
- * (0: not acknowledged). */
-bool nested_exit_event(struct nested *n, struct vcpu *v, bool nmi, uint32_t intr_info);
+
+/* An exit of the guest's guest that the processor did not make: what it would have told. */
+struct made_exit {
+        uint32_t reason;
+        uint64_t qualification;
+        uint32_t intr_info, intr_error;
+        bool in_delivery; /* of another event: IDT-vectoring information is the one of the processor's own exit */
+};
+/* Hands it to the guest hypervisor, as nested_reflect() does. */
+bool nested_make_exit(struct nested *n, struct vcpu *v, const struct made_exit *x);
 
 /* The vector of an interrupt for the guest that arrives while its guest runs: if it notifies that one of posted interrupts,
  * they are made virtual interrupts of it. The caller then ends the interrupt; the guest hypervisor is not told of it. */

@@ -136,7 +136,8 @@ void device_mmio(struct run *r, l1gpa_t at, bool is_write)
                 return;
         const struct mmio_bus bus = { .ctx = r, .read = bus_read, .write = bus_write };
         uint64_t rflags = view.paging.rflags;
-        const struct mmio_exec e = { .view = &view, .bus = &bus, .gprs = &r->v.gprs, .rflags = &rflags, .at = at, .is_write = is_write };
+        const struct mmio_exec e = { .view = &view, .bus = &bus, .gprs = &r->v.gprs, .rflags = &rflags, .at = at, .is_write = is_write,
+                                     .one = step_by_iteration() };
         r->v.gprs.r[GPR_RSP] = vmread(F_guest_rsp);
         const enum mmio_status s = mmio_execute(&insn, &e, &fault);
         vmwrite(F_guest_rsp, r->v.gprs.r[GPR_RSP]);
@@ -146,6 +147,7 @@ void device_mmio(struct run *r, l1gpa_t at, bool is_write)
                 skip_bytes(r, insn.len);
                 break;
         case MMIO_AGAIN:
+                step_finish(rflags, true);
                 break;
         case MMIO_FAULT:
                 inject_fault(r, &fault);
@@ -194,12 +196,14 @@ static void string_io(struct run *r, const struct exit_info *x)
         if (!string_io_decode(x->qualification, x->insn_info, &s))
                 run_end(r, EXIT_STATUS_PANIC, "unknown form of INS or OUTS");
         run_view(r, &view);
+        s.one = step_by_iteration();
         const struct port_bus bus = { .ctx = r, .in = port_in, .out = port_out };
         switch (string_io_run(&s, &view, &r->v.gprs, &bus, &fault)) {
         case STRING_IO_DONE:
                 skip_instruction(r);
                 break;
         case STRING_IO_AGAIN:
+                step_finish(view.paging.rflags, true);
                 break;
         case STRING_IO_FAULT:
                 inject_fault(r, &fault);

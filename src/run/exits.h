@@ -6,6 +6,7 @@
 #include "base/x86.h"
 #include "hw/vmx_ops.h"
 #include "run/run.h"
+#include "run/step.h"
 #include "vmx/controls.h"
 
 typedef void exit_fn(struct run *r, const struct exit_info *x);
@@ -20,9 +21,9 @@ static inline __attribute__((always_inline)) void skip_bytes(struct run *r, uint
         const uint64_t blocked = vmread(F_guest_interruptibility);
         if (__builtin_expect(blocked & (INTRBLK_STI | INTRBLK_MOV_SS), 0))
                 vmwrite(F_guest_interruptibility, blocked & ~(uint64_t)(INTRBLK_STI | INTRBLK_MOV_SS));
-        /* SDM 3B "Single-Stepping": the trap after the instruction that was emulated. */
-        if (__builtin_expect(vmread(F_guest_rflags) & RFLAGS_TF, 0))
-                vmwrite(F_guest_pending_dbg, vmread(F_guest_pending_dbg) | PENDING_DBG_BS);
+        const uint64_t rflags = vmread(F_guest_rflags);
+        if (__builtin_expect(rflags & (RFLAGS_TF | RFLAGS_RF), 0))
+                step_finish(rflags, false);
 }
 
 /* The exit that exit information describes goes to the guest hypervisor. */

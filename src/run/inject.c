@@ -2,6 +2,7 @@
 #include "run/inject.h"
 #include "base/bits.h"
 #include "hw/vmx_ops.h"
+#include "nested/route.h"
 #include "run/event_combine.h"
 #include "run/exits.h"
 #include "vmx/ctl.h"
@@ -23,21 +24,61 @@ static uint32_t event_info(enum intr_type type, unsigned vector)
         return INTR_VALID | (uint32_t)PUT(PUT(0, INTR_TYPE, type), INTR_VECTOR, vector);
 }
 
-void inject_fault(struct run *r, const struct guest_fault *f)
+void exit_to_l1(struct run *r, const struct made_exit *x)
 {
-        const uint32_t first = (uint32_t)vmread(F_idt_vec_info);
-        const bool exception_first = (first & INTR_VALID) && GET(first, INTR_TYPE) == INTR_TYPE_HW_EXCEPTION;
-        const enum event_pair pair =
-                exception_first ? event_combine((uint8_t)GET(first, INTR_VECTOR), f->vector) : EVENT_SERIAL;
-        if (pair == EVENT_TRIPLE_FAULT)
-                run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "a fault during a double fault");
-        if (pair == EVENT_DOUBLE_FAULT) {
-                inject(r, event_info(INTR_TYPE_HW_EXCEPTION, VEC_DF) | INTR_ERROR_VALID, 0);
+        close_windows(r);
+        if (!nested_make_exit(&r->nested, &r->v, x))
+                run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
+        rearm_after_switch(r);
+}
+
+/* SDM 3C "Event Injection": in real mode no event has an error code. */
+static uint32_t without_error_in_real_mode(uint32_t info)
+{
+        return (info & INTR_ERROR_VALID) && !(vmread(F_guest_cr0) & CR0_PE) ? info & ~INTR_ERROR_VALID : info;
+}
+
+/* An exception of the guest that the current VMCS runs: delivered to it, or an exit if its hypervisor asked for that. */
+static void raise(struct run *r, const struct guest_fault *f, bool in_delivery)
+{
+        uint32_t info = event_info(INTR_TYPE_HW_EXCEPTION, f->vector) | (f->has_error_code ? INTR_ERROR_VALID : 0);
+        info = without_error_in_real_mode(info);
+        /* SDM 3B "Instruction-Breakpoint Exception Condition": the flags that a fault saves have RF set. */
+        vmwrite(F_guest_rflags, vmread(F_guest_rflags) | RFLAGS_RF);
+        if (r->nested.in_l2 && route_l1_wants_exception(&r->nested.current->v, f->vector, f->error_code)) {
+                exit_to_l1(r, &(struct made_exit){ .reason = EXIT_EXCEPTION_NMI,
+                                                   .qualification = f->vector == VEC_PF ? f->cr2 : 0,
+                                                   .intr_info = info,
+                                                   .intr_error = f->error_code,
+                                                   .in_delivery = in_delivery });
                 return;
         }
         if (f->vector == VEC_PF)
                 hw_write_cr2(f->cr2);
-        inject(r, event_info(INTR_TYPE_HW_EXCEPTION, f->vector) | (f->has_error_code ? INTR_ERROR_VALID : 0), f->error_code);
+        inject(r, info, f->error_code);
+}
+
+void inject_fault(struct run *r, const struct guest_fault *f)
+{
+        const uint32_t first = (uint32_t)vmread(F_idt_vec_info);
+        const bool exception_first = (first & INTR_VALID) && GET(first, INTR_TYPE) == INTR_TYPE_HW_EXCEPTION;
+        enum event_pair pair = exception_first ? event_combine((uint8_t)GET(first, INTR_VECTOR), f->vector) : EVENT_SERIAL;
+        /* SDM 3C "Information for VM Exits That Occur During Event Delivery": the guest hypervisor is asked for the second
+         * exception before the two become a double fault. */
+        if (r->nested.in_l2 && route_l1_wants_exception(&r->nested.current->v, f->vector, f->error_code))
+                pair = EVENT_SERIAL;
+        switch (pair) {
+        case EVENT_SERIAL:
+                raise(r, f, first & INTR_VALID);
+                break;
+        case EVENT_DOUBLE_FAULT:
+                raise(r, &(struct guest_fault){ .vector = VEC_DF, .has_error_code = true }, false);
+                break;
+        case EVENT_TRIPLE_FAULT:
+                if (!r->nested.in_l2)
+                        run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "a fault during a double fault");
+                exit_to_l1(r, &(struct made_exit){ .reason = EXIT_TRIPLE_FAULT });
+        }
 }
 
 void inject_ud(struct run *r)
@@ -61,7 +102,7 @@ void reinject_interrupted_event(struct run *r)
                 vmwrite(F_guest_interruptibility, vmread(F_guest_interruptibility) & ~(uint64_t)INTRBLK_NMI);
         if (GET(info, INTR_TYPE) >= INTR_TYPE_SW_INTR)
                 vmwrite(F_entry_insn_len, vmread(F_exit_insn_len));
-        inject(r, info & ~INTR_NMI_UNBLOCK, (uint32_t)vmread(F_idt_vec_error));
+        inject(r, without_error_in_real_mode(info & ~INTR_NMI_UNBLOCK), (uint32_t)vmread(F_idt_vec_error));
 }
 
 /* The preemption timer counts only while the guest runs, and its rest is saved at each exit: it is written only
@@ -155,6 +196,11 @@ static bool to_guest_hypervisor(struct run *r, bool nmi)
         switch (nmi ? nested_want_nmi_exit(&r->nested) : nested_want_intr_exit(&r->nested)) {
         case NESTED_INTR_INJECT:
                 return false;
+        case NESTED_INTR_BLOCKED:
+                return true;
+        case NESTED_INTR_WINDOW:
+                set_windows(r, r->intr_window || !nmi, r->nmi_window || nmi);
+                return true;
         case NESTED_INTR_EXIT_SOON:
                 nested_force_exit(&r->nested, &r->v);
                 r->armed = pc_next_event(&r->pc);
@@ -162,15 +208,14 @@ static bool to_guest_hypervisor(struct run *r, bool nmi)
         case NESTED_INTR_EXIT:
                 break;
         }
-        close_windows(r);
-        if (nmi)
+        if (nmi) {
                 pc_ack_nmi(&r->pc, 0);
-        const bool ack = !nmi && nested_acks_intr(&r->nested);
-        const int vector = ack ? pc_ack_vector(&r->pc, 0) : 0;
-        const uint32_t info = ack && vector >= 0 ? event_info(INTR_TYPE_EXT, (unsigned)vector) : 0;
-        if (!nested_exit_event(&r->nested, &r->v, nmi, info))
-                run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
-        rearm_after_switch(r);
+                exit_to_l1(r, &(struct made_exit){ .reason = EXIT_EXCEPTION_NMI, .intr_info = event_info(INTR_TYPE_NMI, VEC_NMI) });
+                return true;
+        }
+        const int vector = nested_acks_intr(&r->nested) ? pc_ack_vector(&r->pc, 0) : -1;
+        exit_to_l1(r, &(struct made_exit){ .reason = EXIT_EXT_INTR,
+                                           .intr_info = vector >= 0 ? event_info(INTR_TYPE_EXT, (unsigned)vector) : 0 });
         return true;
 }
 

@@ -7,10 +7,14 @@
 #include "run/run.h"
 
 /* A fault of the instruction that exited. With an event whose delivery was interrupted by the exit, it becomes
- * what SDM 3A "Interrupt 8 - Double Fault Exception" says. */
+ * what SDM 3A "Interrupt 8 - Double Fault Exception" says. A fault of the guest's guest is an exit to the guest hypervisor
+ * if that asked for it: vmcs01 may be current afterwards. */
 void inject_fault(struct run *r, const struct guest_fault *f);
 void inject_ud(struct run *r);
 void inject_gp0(struct run *r);
+
+/* While the guest's guest runs: this exit to the guest hypervisor. Afterwards vmcs01 is current. */
+void exit_to_l1(struct run *r, const struct made_exit *x);
 
 /* SDM 3C "Information for VM Exits That Occur During Event Delivery": an event whose delivery did not finish
  * because of an exit that cascade kept for itself is delivered again by the next entry. */

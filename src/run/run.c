@@ -298,11 +298,20 @@ void reflect(struct run *r)
         rearm_after_switch(r);
 }
 
+/* SDM 3C "Exit Qualification for EPT Violations", bit 12: the IRET that exited and is executed again has ended blocking by
+ * NMI already. */
+static void reblock_nmi(const struct exit_info *x)
+{
+        if ((x->qualification & EPTQ_NMI_UNBLOCK) && !(x->idt_vec_info & INTR_VALID))
+                vmwrite(F_guest_interruptibility, vmread(F_guest_interruptibility) | INTRBLK_NMI);
+}
+
 static void handle_l2_memory(struct run *r, const struct exit_info *x)
 {
         l1gpa_t at;
         switch (nested_ept_fault(&r->nested, &r->v, x, &at)) {
         case NESTED_EPT_RESUME:
+                reblock_nmi(x);
                 break;
         case NESTED_EPT_REFLECT:
                 reflect(r);
@@ -318,6 +327,8 @@ static void handle_l2(struct run *r, uint32_t reason)
 {
         struct exit_info x;
         nested_note_exit(&r->nested);
+        if (__builtin_expect(vmread(F_guest_pending_dbg) != 0, 0))
+                step_forget(reason);
         read_exit_info(r, &x, reason);
         read_operand(r, &x);
         const uint32_t basic = (uint32_t)GET(reason, EXIT_REASON_BASIC);
@@ -336,6 +347,8 @@ static void handle_l2(struct run *r, uint32_t reason)
 static void handle_l1(struct run *r, uint32_t reason)
 {
         struct exit_info x;
+        if (__builtin_expect(vmread(F_guest_pending_dbg) != 0, 0))
+                step_forget(reason);
         read_exit_info(r, &x, reason);
         handle(r, &x);
         if (__builtin_expect(x.idt_vec_info & INTR_VALID, 0) && !r->nested.in_l2)

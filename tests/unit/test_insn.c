@@ -429,6 +429,24 @@ START_TEST(string_data)
 }
 END_TEST
 
+START_TEST(string_one_by_one)
+{
+        const struct guest_view view = flat_view();
+        const struct mmio_insn insn = {
+                .op = MMIO_STOS, .bytes = 4, .reg_bytes = 4, .addr_bytes = 4, .rep = true};
+        struct gprs g = {.r = {[GPR_RCX] = 2, [GPR_RDI] = DEVICE}};
+        uint64_t rflags = 2;
+        const struct mmio_exec e = {.view = &view, .bus = &page_bus, .gprs = &g, .rflags = &rflags,
+                                    .at = L1GPA(DEVICE), .is_write = true, .one = true};
+        struct guest_fault fault;
+
+        ck_assert_int_eq(mmio_execute(&insn, &e, &fault), MMIO_AGAIN);
+        ck_assert_uint_eq(g.r[GPR_RCX], 1);
+        ck_assert_uint_eq(g.r[GPR_RDI], DEVICE + 4);
+        ck_assert_int_eq(mmio_execute(&insn, &e, &fault), MMIO_DONE);
+}
+END_TEST
+
 /* The RAM operand faults: the device must not have been read for the element that is lost. */
 START_TEST(string_faults)
 {
@@ -470,6 +488,7 @@ int main(void)
         tcase_add_loop_test(t, device_accesses, 0, 12);
         tcase_add_loop_test(t, strings, 0, ARRAY_LEN(string_cases));
         tcase_add_test(t, string_data);
+        tcase_add_test(t, string_one_by_one);
         tcase_add_test(t, string_faults);
         suite_add_tcase(s, t);
         return suite_run(s);

@@ -38,7 +38,7 @@ START_TEST(own_controls_are_always_on)
 {
         const struct vmcs12 v = { .pin_ctls = 0x16 };
         const struct vmcs02_controls c = merged(&v, &no_policy);
-        ck_assert_uint_eq(c.pin, 0x16 | PIN_EXT_INTR | PIN_NMI);
+        ck_assert_uint_eq(c.pin, 0x16 | PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI);
         ck_assert_uint_eq(c.proc, hw.proc.must1 | OWN_PROC);
         ck_assert_uint_eq(c.proc2, PROC2_EPT | PROC2_VPID);
         ck_assert_uint_eq(c.exit, hw.exit.must1 | OWN_EXIT);
@@ -61,7 +61,7 @@ START_TEST(controls_pass_one_by_one)
                 const struct vmcs12 proc2 = { .proc_ctls = PROC_SECONDARY, .proc2_ctls = b },
                                     off = { .proc2_ctls = b };
                 const struct vmcs12 exits = { .exit_ctls = b }, enters = { .entry_ctls = b };
-                const uint32_t pin_own = hw.pin.must1 | PIN_EXT_INTR | PIN_NMI;
+                const uint32_t pin_own = hw.pin.must1 | PIN_EXT_INTR | PIN_NMI | (b & PIN_NMI ? 0 : PIN_VIRTUAL_NMI);
                 const uint32_t proc_own = hw.proc.must1 | OWN_PROC, proc2_own = PROC2_EPT | PROC2_VPID;
                 ck_assert_uint_eq(merged(&pin, &no_policy).pin,
                                   pin_own | (b & (PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER)));

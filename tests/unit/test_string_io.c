@@ -163,6 +163,23 @@ START_TEST(faults)
 }
 END_TEST
 
+START_TEST(one_by_one)
+{
+        const struct guest_view v = flat_view(0);
+        const struct string_io s = {.port = 0x3f8, .bytes = 2, .addr_bytes = 4, .seg = SEG_DS, .rep = true, .one = true};
+        struct guest_fault f;
+        struct gprs g = {{0}};
+
+        g.r[GPR_RSI] = 0x100;
+        g.r[GPR_RCX] = 2;
+        ck_assert_int_eq(string_io_run(&s, &v, &g, &bus, &f), STRING_IO_AGAIN);
+        ck_assert_uint_eq(g.r[GPR_RCX], 1);
+        ck_assert_uint_eq(g.r[GPR_RSI], 0x102);
+        ck_assert_int_eq(string_io_run(&s, &v, &g, &bus, &f), STRING_IO_DONE);
+        ck_assert_uint_eq(port.logged, 4);
+}
+END_TEST
+
 START_TEST(decodes)
 {
         static const struct {
@@ -171,12 +188,12 @@ START_TEST(decodes)
                 bool ok;
                 struct string_io want;
         } t[] = {
-                {0x03f80010, 3 << 15 | 1 << 7, true, {0x3f8, 1, 4, SEG_DS, false, false}},
-                {0x03f80031, 4 << 15 | 2 << 7, true, {0x3f8, 2, 8, SEG_FS, false, true}},
+                {0x03f80010, 3 << 15 | 1 << 7, true, {.port = 0x3f8, .bytes = 1, .addr_bytes = 4, .seg = SEG_DS}},
+                {0x03f80031, 4 << 15 | 2 << 7, true, {.port = 0x3f8, .bytes = 2, .addr_bytes = 8, .seg = SEG_FS, .rep = true}},
                 {0xffff003b,
                  7 << 15 | 0 << 7,
                  true,
-                 {0xffff, 4, 2, SEG_ES, true, true}},       /* no segment for INS */
+                 {.port = 0xffff, .bytes = 4, .addr_bytes = 2, .seg = SEG_ES, .in = true, .rep = true}}, /* no segment for INS */
                 {0x03f80012, 3 << 15 | 1 << 7, false, {0}}, /* 3 bytes */
                 {0x03f80017, 3 << 15 | 1 << 7, false, {0}}, /* 8 bytes */
                 {0x03f80000, 3 << 15 | 1 << 7, false, {0}}, /* no string instruction */
@@ -207,6 +224,7 @@ int main(void)
         tcase_add_loop_test(t, outs, 0, ARRAY_LEN(out_cases));
         tcase_add_test(t, ins);
         tcase_add_test(t, faults);
+        tcase_add_test(t, one_by_one);
         tcase_add_test(t, decodes);
         suite_add_tcase(s, t);
         return suite_run(s);
