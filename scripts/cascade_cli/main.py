@@ -69,7 +69,8 @@ def _add_others(sub):
     p.add_argument("--json", action="store_true", help="as JSON")
     p.set_defaults(command=report.command)
     p = sub.add_parser("test", help="build and run all tests")
-    p.add_argument("--only", metavar="WORD", help="only tests whose name contains this")
+    p.add_argument("--only", metavar="WORD", action="append",
+                   help="only tests whose name contains this; again for more")
     p.add_argument("--all", action="store_true", help="the long runs too: KVM as guest hypervisor, depth 4")
     p.add_argument("--list", action="store_true", help="list the tests")
     p.set_defaults(command=test.command)

@@ -12,6 +12,7 @@ from . import build, guest, packages, paths, procs
 from .statuses import STATUS, Fail
 
 WORKERS = 2
+SUITES = ("fuzz", "unit", "host")  # of meson
 SUITE_TIMEOUT_S = 600.0
 GROUPS = ("launcher", "input", "image", "run", "probe")
 LONG_GROUPS = ("kvm",)  # with --all
@@ -96,16 +97,16 @@ def all_jobs(long):
         jobs += [(f"{group}: {f.__name__}", case(group, f)) for group in LONG_GROUPS for f in cases[group].CASES]
         jobs += [(f"run: {f.__name__}", case("run", f)) for f in cases["run"].LONG]
     jobs += [(f"run: {f.__name__}", case("run", f)) for f in cases["run"].LINUX]
-    jobs += [(suite, meson_suite(suite)) for suite in ("fuzz", "unit", "host")]
+    jobs += [(suite, meson_suite(suite)) for suite in SUITES]
     for group in reversed(GROUPS):
         jobs += [(f"{group}: {f.__name__}", case(group, f)) for f in cases[group].CASES]
     return jobs + [(f"lint: {name}", lint(name)) for name in ("includes.py", "fnlen.py")]
 
 
-def prepare(progress):
-    """Installs and builds for all tests at once: nothing is built while tests run."""
+def prepare(jobs, progress):
+    """Installs and builds for all these jobs at once: nothing is built while tests run."""
     packages.ensure(packages.PACKAGES, progress, paths.OUT / "apt.log")
-    build.ensure(progress, tests=True)
+    build.ensure(progress, [name for name, _ in jobs if name in SUITES])
     guest.linux(progress)
 
 
@@ -122,16 +123,22 @@ def run_jobs(jobs, results, progress):
     procs.check_interrupted()
 
 
+def chosen(args):
+    """The jobs that have one of the words of --only in their name; each word has to name at least one."""
+    jobs = all_jobs(args.all)
+    for word in args.only or []:
+        if not any(word in name for name, _ in jobs):
+            raise Fail("USAGE", f"--only {word}: there is no such test")
+    return [(name, job) for name, job in jobs if not args.only or any(word in name for word in args.only)]
+
+
 def command(args, progress):
     paths.OUT.mkdir(exist_ok=True)
-    if not args.list:
-        prepare(progress)
-    jobs = [(name, job) for name, job in all_jobs(args.all) if not args.only or args.only in name]
+    jobs = chosen(args)
     if args.list:
         print("\n".join(name for name, _ in jobs))
         return STATUS["OK"]
-    if not jobs:
-        raise Fail("USAGE", f"--only {args.only}: there is no such test")
+    prepare(jobs, progress)
     results = Results(progress)
     progress.phase("testing")
     run_jobs(jobs, results, progress)
