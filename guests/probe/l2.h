@@ -111,6 +111,8 @@ L2_CODE(l2_vmread);
 L2_CODE(l2_vmptrst);
 L2_CODE(l2_vmlaunch);
 L2_CODE(l2_invept);
+L2_CODE(l2_vmfunc);
+L2_CODE(l2_vmfunc_read);
 L2_CODE(l2_nops);
 L2_CODE(l2_mov_ss);
 L2_CODE(l2_mov_ss_after);

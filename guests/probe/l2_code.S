@@ -61,6 +61,8 @@
         code    l2_vmptrst, "vmptrst (%rbx)"
         code    l2_vmlaunch, "vmlaunch"
         code    l2_invept, "invept (%rbx), %r9"
+        code    l2_vmfunc, "vmfunc"
+        code    l2_vmfunc_read, "vmfunc; movq (%rbx), %rax"
         code    l2_nops, "nop; nop; nop"
 
         code    l2_rep_outsb, "rep outsb"

@@ -75,6 +75,9 @@ void nested_run(struct probe *p)
         nested_exits(&l2);
         nested_control_registers(&l2);
         nested_ept(&l2);
+        nested_vmfunc(&l2);
+        nested_ve(&l2);
+        nested_pml(&l2);
         nested_events(&l2);
         nested_apic(&l2);
         nested_debug(&l2);

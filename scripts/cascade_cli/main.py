@@ -4,7 +4,7 @@ import argparse
 import errno
 import sys
 
-from . import bench, doctor, procs, report, run, test
+from . import bench, doctor, procs, report, run, silicon_bochs, test
 from .progress import Progress
 from .statuses import LIMIT, STATUS, STATUS_TEXT, Fail, status_table
 
@@ -55,6 +55,8 @@ def _add_run(sub):
     p.add_argument("--no-trace", action="store_true", help="record no trace")
     p.add_argument("--trace-mib", metavar="MIB", type=_mib, default=2048, help="room for raw records (default 2048)")
     p.add_argument("--bochs-debug", action="store_true", help="let Bochs report errors and info in bochs.log")
+    p.add_argument("--bochs-cpu", metavar="MODEL", default=silicon_bochs.MODEL,
+                   help=f"another of Bochs's processors (default {silicon_bochs.MODEL})")
     p.set_defaults(command=run.command)
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from . import build, container, drive, guest, packages, paths, silicon, trace
+from . import build, container, drive, guest, packages, paths, silicon, silicon_bochs, trace
 from .drive import Ended
 from .statuses import LIMIT, STATUS, Fail
 
@@ -28,6 +28,7 @@ class Plan:
     shadow: bool = True
     timeout_s: float = 1800.0
     debug: bool = False
+    cpu: str = silicon_bochs.MODEL
     on_console: object = None
 
     @property
@@ -84,7 +85,7 @@ def describe(plan, run_dir, store):
     files = modules(plan)
     sectors = store.stat().st_size // 512 if store else 0
     return silicon.Machine(run_dir=run_dir, image=paths.IMAGE, modules=files, cmdline=cmdline(plan, sectors),
-                           memory_mib=memory_mib(plan, files), store=store, debug=plan.debug)
+                           memory_mib=memory_mib(plan, files), store=store, debug=plan.debug, cpu=plan.cpu)
 
 
 def clean(plan, run_dir, trace_complete):
@@ -183,7 +184,7 @@ def prepare_plan(args, progress):
         bottom = guest.probe(args.append)
     return Plan(guest=bottom, depth=args.depth, silicon=chosen, memory_mib=max(args.memory, bottom.memory_mib),
                 traced=not args.no_trace, trace_mib=args.trace_mib, shadow=args.shadow == "on",
-                timeout_s=args.timeout, debug=args.bochs_debug,
+                timeout_s=args.timeout, debug=args.bochs_debug, cpu=args.bochs_cpu,
                 on_console=(lambda line: print(line, flush=True)) if args.console else None)
 
 

@@ -20,6 +20,7 @@ class Machine:
     memory_mib: int
     store: Path = None
     debug: bool = False
+    cpu: str = silicon_bochs.MODEL  # of Bochs's processors
 
 
 def cpu_flags():

@@ -49,7 +49,7 @@ def prepare(machine):
     if machine.store:
         count = machine.store.stat().st_size // (bootdisk.HEADS * bootdisk.SECTORS_PER_TRACK * bootdisk.SECTOR)
         store = STORE.format(path=machine.store.name, cylinders=count)
-    config = CONFIG.format(model=MODEL, hz=TSC_HZ, memory=machine.memory_mib, cylinders=cylinders, store=store,
+    config = CONFIG.format(model=machine.cpu, hz=TSC_HZ, memory=machine.memory_mib, cylinders=cylinders, store=store,
                            action="report" if machine.debug else "ignore")
     (machine.run_dir / "bochs.rc").write_text(config, encoding="ascii")
     (machine.run_dir / "bochs.dbg").write_text(DEBUGGER, encoding="ascii")

@@ -25,8 +25,16 @@ enum ept02_verdict ept02_combine(const struct ept_walk *w12, const struct ept01_
                                  struct ept02_leaf *out)
 {
         const unsigned needs = (unsigned)(access & (EPTQ_READ | EPTQ_WRITE | EPTQ_FETCH));
-        if (w12->verdict != EPT_OK)
-                return w12->verdict == EPT_MISCONFIG ? EPT02_L1_MISCONFIG : EPT02_L1_VIOLATION;
+        switch (w12->verdict) {
+        case EPT_VIOLATION:
+                return EPT02_L1_VIOLATION;
+        case EPT_MISCONFIG:
+                return EPT02_L1_MISCONFIG;
+        case EPT_LOG_FULL:
+                return EPT02_L1_LOG_FULL;
+        case EPT_OK:
+                break;
+        }
         if (!e01->ram || (e01->rwx & needs) != needs)
                 return EPT02_L0_MMIO;
 

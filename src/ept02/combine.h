@@ -14,6 +14,7 @@ enum ept02_verdict {
         EPT02_L1_VIOLATION, /* EPT violation for the guest hypervisor; walk's qualification */
         EPT02_L1_MISCONFIG, /* EPT misconfiguration for the guest hypervisor */
         EPT02_L0_MMIO,      /* EPT12 allows the access, EPT01 does not: not RAM, or memory that we guard */
+        EPT02_L1_LOG_FULL,  /* page-modification log full, for the guest hypervisor; walk's qualification */
 };
 
 struct ept02_leaf {

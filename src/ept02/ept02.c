@@ -4,8 +4,9 @@
 #include "base/bug.h"
 #include "vmx/root.h"
 
-/* An EPTP12 differs from another one by its address and by whether it tracks accesses; memory type and walk length
- * have one legal value each. */
+/* What of an EPTP12 has an EPT02 of its own: the address of its tables, and whether it tracks accesses, as leaves of EPT02
+ * then depend on the flags. The memory type says how the processor is to read EPT12, which it never does; the walk
+ * length has one legal value. */
 #define EPTP_KEY (EPTP_ADDR | EPTP_AD)
 
 void ept02_init(struct ept02_cache *c, struct page_pool *pool, const struct vmx_caps *hw)
@@ -131,7 +132,7 @@ void ept02_install(struct ept02_cache *c, struct ept02_root *r, l2gpa_t at, cons
 void ept02_invalidate(struct ept02_cache *c, uint64_t eptp12)
 {
         for (struct ept02_root *r = c->root; r < c->root + EPT02_ROOTS; r++)
-                if (r->table && r->eptp12 == (eptp12 & EPTP_KEY))
+                if (r->table && !((r->eptp12 ^ eptp12) & EPTP_ADDR))
                         clear_root(c, r);
 }
 

@@ -46,7 +46,8 @@ uint64_t ept02_eptp(const struct ept02_root *r);
 /* Enters a leaf at `at`. When pages run short everything else of the cache is dropped first. */
 void ept02_install(struct ept02_cache *c, struct ept02_root *r, l2gpa_t at, const struct ept02_leaf *leaf);
 
-/* INVEPT of the guest hypervisor: one EPTP12, or all of them. The processor's caches are flushed too. */
+/* INVEPT of the guest hypervisor: one EPTP12, or all of them. The processor's caches are flushed too. SDM 3C "INVEPT": of
+ * an EPTP only the address counts, so one with the other setting of the A/D bit is flushed as well. */
 void ept02_invalidate(struct ept02_cache *c, uint64_t eptp12);
 void ept02_invalidate_all(struct ept02_cache *c);
 

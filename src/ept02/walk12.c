@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ept02/walk12.h"
+#include "ept02/pml.h"
 #include "vmx/controls.h"
 
 /* Walks that are begun anew because the guest hypervisor changed an entry whose flags were to be set. */
@@ -111,6 +112,7 @@ static void descend(const struct guest_mem *mem, uint64_t eptp12, uint64_t at, c
         uint64_t table = eptp12 & EPTP_ADDR;
         w->verdict = EPT_VIOLATION;
         w->rwx = EPTE_RWX;
+        w->entry_valid = true;
         *depth = 0;
         for (unsigned level = EPT_LEVELS; level >= 1; level--) {
                 w->entry_at = L1GPA(table + ept_index(at, level) * sizeof(uint64_t));
@@ -131,21 +133,50 @@ static void descend(const struct guest_mem *mem, uint64_t eptp12, uint64_t at, c
         }
 }
 
-/* The flags that an allowed access sets: accessed in all entries, dirty in the leaf. */
+/* The flags that an allowed access sets in entry i: accessed in all entries, dirty in the leaf. */
+static uint64_t flags_of(unsigned i, unsigned depth, bool write)
+{
+        return write && i == depth - 1 ? EPTE_A | EPTE_D : EPTE_A;
+}
+
+static bool is_marked(const struct step steps[EPT_LEVELS], unsigned depth, bool write)
+{
+        for (unsigned i = 0; i < depth; i++)
+                if (flags_of(i, depth, write) & ~steps[i].entry)
+                        return false;
+        return true;
+}
+
 static bool mark(struct step steps[EPT_LEVELS], unsigned depth, bool write, struct ept_walk *w)
 {
-        for (unsigned i = 0; i < depth; i++) {
-                const bool dirties = write && i == depth - 1;
-                if (!set_flags(&steps[i], dirties ? EPTE_A | EPTE_D : EPTE_A))
+        for (unsigned i = 0; i < depth; i++)
+                if (!set_flags(&steps[i], flags_of(i, depth, write)))
                         return false;
-        }
         w->entry = steps[depth - 1].entry;
         w->dirty = w->entry & EPTE_D;
         return true;
 }
 
-struct ept_walk ept12_walk(const struct guest_mem *mem, uint64_t eptp12, l2gpa_t at, uint64_t access,
-                           const struct vmx_caps *caps)
+/* An allowed access to `at`, with EPTP bit 6: sets flags and logs. False: an entry changed meanwhile, walk again. */
+static bool use_entries(const struct guest_mem *mem, l2gpa_t at, struct step steps[EPT_LEVELS], unsigned depth, bool write,
+                        struct pml *log, struct ept_walk *w)
+{
+        /* SDM 3C "Page-Modification Logging": the index is looked at when any flag has to be set, also an accessed
+         * flag; only a dirty flag makes an entry. */
+        if (log && pml_is_full(log) && !is_marked(steps, depth, write)) {
+                w->verdict = EPT_LOG_FULL;
+                return true;
+        }
+        const bool dirtied = write && !(steps[depth - 1].entry & EPTE_D);
+        if (!mark(steps, depth, write, w))
+                return false;
+        if (log && dirtied)
+                pml_add(log, mem, at);
+        return true;
+}
+
+struct ept_walk ept12_walk_logged(const struct guest_mem *mem, uint64_t eptp12, l2gpa_t at, uint64_t access,
+                                  const struct vmx_caps *caps, struct pml *log)
 {
         const uint64_t does = effective_access(access, eptp12);
         const unsigned needs = (unsigned)(does & (EPTQ_READ | EPTQ_WRITE | EPTQ_FETCH));
@@ -160,10 +191,12 @@ struct ept_walk ept12_walk(const struct guest_mem *mem, uint64_t eptp12, l2gpa_t
                 if (w.verdict == EPT_OK && (w.rwx & needs) != needs)
                         w.verdict = EPT_VIOLATION;
                 if (w.verdict != EPT_OK || !w.tracks_dirty || !needs ||
-                    mark(steps, depth, needs & EPTQ_WRITE, &w))
+                    use_entries(mem, at, steps, depth, needs & EPTQ_WRITE, log, &w))
                         break;
         }
         if (w.verdict == EPT_VIOLATION)
                 w.qualification = violation_qualification(does, w.rwx);
+        if (w.verdict == EPT_LOG_FULL) /* SDM 3C "Basic VM-Exit Information": only this bit is defined */
+                w.qualification = does & EPTQ_NMI_UNBLOCK;
         return w;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* checks_rules.h - the words in which the rows of checks.def are written. Only for checks_*.c. [pure]
+/* checks_rules.h - the words in which the rows of checks.def are written; for checks_*.c, and for instructions that make
+ * some of the same checks. [pure]
  * All are predicates of vmcs12, capabilities and, for three of them, the guest's memory; a place that is not
  * RAM reads as all-ones. */
 #ifndef CASCADE_NESTED_CHECKS_RULES_H
@@ -94,6 +95,13 @@ static inline bool eptp_walk_ok(const struct vmx_caps *c, uint64_t eptp)
         const uint64_t walk = GET(eptp, EPTP_WALK);
         return (walk == EPTP_WALK4 && (c->ept_vpid & EPTCAP_WALK4)) ||
                (walk == EPTP_WALK4 + 1 && (c->ept_vpid & EPTCAP_WALK5));
+}
+
+/* An EPTP that VM entry would accept. */
+static inline bool eptp_ok(const struct vmx_caps *c, uint64_t eptp)
+{
+        return eptp_memtype_ok(c, eptp) && eptp_walk_ok(c, eptp) && !(eptp & EPTP_RESERVED) &&
+               (!(eptp & EPTP_AD) || (c->ept_vpid & EPTCAP_AD)) && in_width(c, eptp);
 }
 
 static inline bool eptp_switching(const struct vmcs12 *v)

@@ -84,6 +84,8 @@ static void write_controls(struct nested *n, struct vcpu *v, struct region12 *r)
                 ctl_write(v, ple_gap, c.ple_gap);
                 ctl_write(v, ple_window, c.ple_window);
         }
+        if (c.proc2 & PROC2_VMFUNC)
+                ctl_write(v, vmfunc_ctls, 0); /* all exit: vmfunc.h */
         if (v->hw->proc2.may1 & PROC2_VPID)
                 ctl_write(v, vpid, VPID02);
         if (v->hw->proc2.may1 & PROC2_XSAVES)

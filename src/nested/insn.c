@@ -281,13 +281,6 @@ static struct insn_result vmwrite_insn(struct insn *i)
         return succeed;
 }
 
-/* SDM 3C "INVEPT": an EPTP that VM entry would refuse. */
-static bool eptp_valid(uint64_t eptp, const struct vmx_caps *c)
-{
-        return eptp_memtype_ok(c, eptp) && eptp_walk_ok(c, eptp) && !(eptp & EPTP_RESERVED) &&
-               (!(eptp & EPTP_AD) || (c->ept_vpid & EPTCAP_AD)) && (eptp >> c->maxphyaddr) == 0;
-}
-
 static struct insn_result invept(struct insn *i)
 {
         const uint64_t type = reg_value(i, operand_reg2(i->x->insn_info)), cap = i->n->caps12.ept_vpid;
@@ -298,7 +291,7 @@ static struct insn_result invept(struct insn *i)
                 return vm_fail(i, VMX_ERR_INV_OPERAND);
         if (!read_operand(i, &d, sizeof(d)))
                 return i->fault;
-        if (type == INVEPT_SINGLE && !eptp_valid(d.eptp, &i->n->caps12))
+        if (type == INVEPT_SINGLE && !eptp_ok(&i->n->caps12, d.eptp))
                 return vm_fail(i, VMX_ERR_INV_OPERAND);
         if (type == INVEPT_ALL)
                 ept02_invalidate_all(&i->n->ept02);

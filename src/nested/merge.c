@@ -9,7 +9,8 @@
          PROC_CR3_STORE | PROC_NMI_WINDOW | PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE)
 #define PASS_PROC2                                                                                           \
         (PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_PLE | PROC2_RDRAND |    \
-         PROC2_INVPCID | PROC2_RDSEED | PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID)
+         PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED | PROC2_APIC_ACCESS | PROC2_X2APIC |   \
+         PROC2_APIC_REGS | PROC2_VID)
 
 /* What vmcs02 has whatever anybody asks for, see merge.h. */
 #define OWN_PIN   (PIN_EXT_INTR | PIN_NMI)

@@ -19,6 +19,7 @@
 #include "nested/checks.h"
 #include "nested/merge.h"
 #include "nested/vmcs12.h"
+#include "nested/vmfunc.h"
 #include "vmx/exit_info.h"
 #include "vmx/vcpu.h"
 
@@ -129,6 +130,7 @@ bool nested_reflect(struct nested *n, struct vcpu *v);
 enum nested_ept {
         NESTED_EPT_RESUME,  /* EPT02 was filled: enter again */
         NESTED_EPT_REFLECT, /* the guest hypervisor's; exit information is complete */
+        NESTED_EPT_VE,      /* the guest's guest gets a virtualization exception */
         NESTED_EPT_MMIO,    /* allowed by the guest hypervisor, but no RAM of ours is there; *at says where */
 };
 enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct exit_info *x, l1gpa_t *at);
@@ -136,14 +138,16 @@ enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct 
 /* Where an address of the guest's guest is in the guest's memory. False: EPT12 does not map it, or accesses to it are not
  * to be made but to be told to the guest hypervisor. */
 bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at, l1gpa_t *out);
-/* Memory of the guest's guest that an instruction of it needs, which we emulate, is not to be had: if that is for the
- * guest hypervisor to solve, completes the exit information of an EPT violation or an APIC access. False: EPT12 does map
- * it. */
-bool nested_missing_memory(struct nested *n, const struct vcpu *v, l2gpa_t at, uint64_t linear, bool write);
+/* Memory of the guest's guest that an instruction of it needs, which we emulate, is not to be had. If that is for the
+ * guest hypervisor to solve, completes the exit information as nested_ept_fault() does; _MMIO: EPT12 does map it. */
+enum nested_ept nested_ept_missing(struct nested *n, struct vcpu *v, l2gpa_t at, uint64_t linear, bool write);
 
 /* Before the guest's guest runs on after an EPT violation that its hypervisor served: maps what is there now, which saves
  * a second violation for the same address. */
 void nested_ept_fill(struct nested *n, struct vcpu *v);
+
+/* VMFUNC of the guest's guest (vmcs02 is current). VMFUNC_SWITCH: it runs on the EPT it chose. */
+enum vmfunc_outcome nested_vmfunc(struct nested *n, struct vcpu *v);
 
 /* vmcs02's preemption timer expired: for the guest hypervisor? */
 bool nested_timer12_expired(const struct nested *n);
@@ -179,7 +183,6 @@ bool nested_make_exit(struct nested *n, struct vcpu *v, const struct made_exit *
 bool nested_take_posted(struct nested *n, struct vcpu *v, int vector);
 /* The guest's guest is in HLT: wakes it if a virtual interrupt is to be delivered. */
 void nested_apicv_wake(struct nested *n, struct vcpu *v);
-
 /* vmcs02 was refused by the processor: the guest hypervisor gets VMfailValid. */
 struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v);
 

@@ -47,7 +47,6 @@ IF_PROC2(desc_table, PROC2_DESC_TABLE)
 IF_PROC2(wbinvd, PROC2_WBINVD)
 IF_PROC2(rdrand, PROC2_RDRAND)
 IF_PROC2(rdseed, PROC2_RDSEED)
-IF_PROC2(pml_full, PROC2_PML)
 
 /* SDM 3C "Instructions That Cause VM Exits Conditionally": without "enable RDTSCP" and "enable INVPCID" these
  * two raise #UD before they could exit. */
@@ -279,10 +278,10 @@ static wants_fn *const l1_wants[EXIT_REASON_COUNT] = {
         [EXIT_APIC_WRITE] = apic_write,
         [EXIT_RDRAND] = rdrand,
         [EXIT_INVPCID] = invpcid,
-        [EXIT_VMFUNC] = always,
+        [EXIT_VMFUNC] = never, /* vmfunc.c decides */
         [EXIT_ENCLS] = never, /* controls from here on are not offered: such an exit is our own wish */
         [EXIT_RDSEED] = rdseed,
-        [EXIT_PML_FULL] = pml_full,
+        [EXIT_PML_FULL] = never, /* vmcs02 has no log; vmcs12's is kept by ept02 */
         [EXIT_XSAVES] = never,
         [EXIT_XRSTORS] = never,
         [EXIT_PCONFIG] = never,

@@ -181,11 +181,9 @@ static void port_out(void *ctx, uint16_t port, unsigned bytes, uint32_t value)
 /* Memory that an instruction of a guest's guest needs and that its hypervisor has yet to map. */
 static bool missing_memory(struct run *r, const struct guest_fault *f, bool write)
 {
-        if (!r->nested.in_l2 || !nested_has_ept02(&r->nested) ||
-            !nested_missing_memory(&r->nested, &r->v, L2GPA(f->at.raw), f->cr2, write))
+        if (!r->nested.in_l2 || !nested_has_ept02(&r->nested))
                 return false;
-        reflect(r);
-        return true;
+        return serve_l2_memory(r, nested_ept_missing(&r->nested, &r->v, L2GPA(f->at.raw), f->cr2, write));
 }
 
 static void string_io(struct run *r, const struct exit_info *x)

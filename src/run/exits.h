@@ -11,7 +11,7 @@
 
 typedef void exit_fn(struct run *r, const struct exit_info *x);
 
-exit_fn exit_cpuid, exit_cr_access, exit_io, exit_rdmsr, exit_wrmsr, exit_xsetbv, exit_ept_violation, exit_vmcall;
+exit_fn exit_cpuid, exit_cr_access, exit_io, exit_rdmsr, exit_wrmsr, exit_xsetbv, exit_ept_violation, exit_vmcall, exit_vmfunc;
 
 /* Steps over the instruction that exited: RIP, and the blocking by STI or MOV SS that ends with it (SDM 3A
  * "Masking Exceptions and Interrupts When Switching Stacks"); a single-step trap becomes pending. */
@@ -28,6 +28,10 @@ static inline __attribute__((always_inline)) void skip_bytes(struct run *r, uint
 
 /* The exit that exit information describes goes to the guest hypervisor. */
 void reflect(struct run *r);
+
+/* What the guest's guest could not reach by EPT12 is its own hypervisor's matter, or its own. False: neither, the
+ * memory is a device. */
+bool serve_l2_memory(struct run *r, enum nested_ept verdict);
 
 /* By the length that the exit tells. */
 static inline __attribute__((always_inline)) void skip_instruction(struct run *r)

@@ -250,6 +250,7 @@ static exit_fn *const handlers[EXIT_REASON_COUNT] = {
         [EXIT_EPT_VIOLATION] = exit_ept_violation,
         [EXIT_PREEMPTION_TIMER] = exit_timer,
         [EXIT_XSETBV] = exit_xsetbv,
+        [EXIT_VMFUNC] = exit_vmfunc,
 };
 
 static void read_exit_info(struct run *r, struct exit_info *x, uint32_t reason)
@@ -309,17 +310,11 @@ static void reblock_nmi(const struct exit_info *x)
 static void handle_l2_memory(struct run *r, const struct exit_info *x)
 {
         l1gpa_t at;
-        switch (nested_ept_fault(&r->nested, &r->v, x, &at)) {
-        case NESTED_EPT_RESUME:
+        const enum nested_ept verdict = nested_ept_fault(&r->nested, &r->v, x, &at);
+        if (verdict == NESTED_EPT_RESUME)
                 reblock_nmi(x);
-                break;
-        case NESTED_EPT_REFLECT:
-                reflect(r);
-                return;
-        case NESTED_EPT_MMIO:
+        if (!serve_l2_memory(r, verdict))
                 device_mmio(r, at, x->qualification & EPTQ_WRITE);
-                break;
-        }
 }
 
 /* An exit of the guest's guest. */

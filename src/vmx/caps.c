@@ -14,8 +14,8 @@
          PROC_SECONDARY | PROC_TPR_SHADOW)
 #define OFFER_PROC2                                                                                          \
         (PROC2_EPT | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED |      \
-         PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_SHADOW | PROC2_RDSEED | PROC2_APIC_ACCESS |      \
-         PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID)
+         PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_VMFUNC | PROC2_SHADOW | PROC2_RDSEED |            \
+         PROC2_PML | PROC2_VE | PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID)
 #define OFFER_EXIT                                                                                           \
         (EXIT_CTL_SAVE_DEBUG | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT |                    \
          EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER | EXIT_CTL_SAVE_PREEMPTION_TIMER)
@@ -91,9 +91,13 @@ static void drop_orphans(struct vmx_caps *c)
         if (!(c->ept_vpid & EPTCAP_WALK4))
                 c->proc2.may1 &= ~PROC2_EPT;
         if (!(c->proc2.may1 & PROC2_EPT)) {
-                c->proc2.may1 &= ~(PROC2_UNRESTRICTED | PROC2_VPID);
+                c->proc2.may1 &= ~(PROC2_UNRESTRICTED | PROC2_VPID | PROC2_VMFUNC | PROC2_VE);
                 c->ept_vpid &= ~OFFER_EPT;
         }
+        if (!(c->ept_vpid & EPTCAP_AD))
+                c->proc2.may1 &= ~PROC2_PML;
+        if (!(c->proc2.may1 & PROC2_VMFUNC))
+                c->vmfunc = 0;
         if (!(c->ept_vpid & EPTCAP_INVVPID))
                 c->proc2.may1 &= ~PROC2_VPID;
         if (!(c->proc2.may1 & PROC2_VPID))
@@ -157,7 +161,7 @@ struct vmx_caps caps12_derive(const struct vmx_caps *hw, const struct nested_con
         c.exit = offer(hw->exit, OFFER_EXIT, EXIT_CTL_DEFAULT1);
         c.entry = offer(hw->entry, OFFER_ENTRY, ENTRY_CTL_DEFAULT1);
         c.ept_vpid = hw->ept_vpid & (OFFER_EPT | OFFER_VPID);
-        c.vmfunc = 0;
+        c.vmfunc = hw->vmfunc & VMFUNC_EPTP_SWITCHING;
         drop_orphans(&c);
         c.misc = misc_derive(hw, &c);
         c.vmcs_enum = vmcs_enum_derive(&c);

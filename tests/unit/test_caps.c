@@ -103,7 +103,9 @@ static void assert_consistent(const struct vmx_caps *c, const struct vmx_caps *h
         ck_assert_uint_eq(c->ept_vpid & ~hw->ept_vpid, 0);
         const uint32_t p2 = c->proc2.may1;
         ck_assert(p2 == 0 || (c->proc.may1 & PROC_SECONDARY));
-        ck_assert(!(p2 & (PROC2_UNRESTRICTED | PROC2_VPID)) || (p2 & PROC2_EPT));
+        ck_assert(!(p2 & (PROC2_UNRESTRICTED | PROC2_VPID | PROC2_VMFUNC | PROC2_VE | PROC2_PML)) || (p2 & PROC2_EPT));
+        ck_assert(!(p2 & PROC2_PML) || (c->ept_vpid & EPTCAP_AD));
+        ck_assert(!(c->vmfunc & ~hw->vmfunc) && (!c->vmfunc || (p2 & PROC2_VMFUNC)));
         ck_assert(!(p2 & PROC2_EPT) || (c->ept_vpid & EPTCAP_WALK4));
         ck_assert((p2 & PROC2_EPT) || !(c->ept_vpid & BITS(31, 0)));
         ck_assert((p2 & PROC2_VPID) || !(c->ept_vpid & BITS(63, 32)));
@@ -128,14 +130,15 @@ START_TEST(offers_what_is_virtualized)
                   c.proc.may1 & PROC_TSC_OFFSET);
         ck_assert_uint_eq(c.proc2.may1, PROC2_EPT | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_VPID |
                                                 PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_PLE | PROC2_RDRAND |
-                                                PROC2_INVPCID | PROC2_SHADOW | PROC2_RDSEED | PROC2_APIC_ACCESS |
-                                                PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID);
+                                                PROC2_INVPCID | PROC2_VMFUNC | PROC2_SHADOW | PROC2_RDSEED |
+                                                PROC2_PML | PROC2_VE | PROC2_APIC_ACCESS | PROC2_X2APIC |
+                                                PROC2_APIC_REGS | PROC2_VID);
         ck_assert(!(c.exit.may1 & (EXIT_CTL_LOAD_PERF_GLOBAL | EXIT_CTL_LOAD_CET | EXIT_CTL_CLEAR_BNDCFGS)));
         ck_assert(!(c.entry.may1 &
                     (ENTRY_CTL_LOAD_PERF_GLOBAL | ENTRY_CTL_TO_SMM | ENTRY_CTL_NO_DUAL_MONITOR)));
         ck_assert_uint_eq(c.misc,
                           MISC_VMWRITE_ANY | MISC_INJECT_ILEN0 | MISC_STORES_LMA | MISC_HLT | 4ull << 16);
-        ck_assert_uint_eq(c.vmfunc, 0);
+        ck_assert_uint_eq(c.vmfunc, VMFUNC_EPTP_SWITCHING);
         ck_assert_uint_eq(GET(c.vmcs_enum, FIELD_ENC_INDEX), 0x2e / 2); /* guest_preemption_timer */
 }
 END_TEST
@@ -182,6 +185,18 @@ START_TEST(apic_virtualization_by_silicon)
         c = caps12_derive(&less, &NESTED_CONFIG_ALL);
         ck_assert(!(c.pin.may1 & PIN_POSTED_INTR) && !(c.proc2.may1 & needs_shadow));
         ck_assert(c.proc2.may1 & PROC2_APIC_ACCESS);
+}
+END_TEST
+
+/* A processor with functions that cascade does not know, and without accessed and dirty flags. */
+START_TEST(only_known_functions)
+{
+        struct vmx_caps hw = caps_of(tigerlake());
+        hw.vmfunc = ~0ull;
+        hw.ept_vpid &= ~EPTCAP_AD;
+        const struct vmx_caps c = caps12_derive(&hw, &NESTED_CONFIG_ALL);
+        ck_assert_uint_eq(c.vmfunc, VMFUNC_EPTP_SWITCHING);
+        ck_assert(!(c.proc2.may1 & PROC2_PML));
 }
 END_TEST
 
@@ -260,8 +275,7 @@ START_TEST(msr_values)
         ck_assert_uint_eq((uint32_t)caps12_msr(&c, MSR_VMX_ENTRY, &known), ENTRY_CTL_DEFAULT1);
         ck_assert_uint_eq((uint32_t)caps12_msr(&c, MSR_VMX_PIN, &known), PIN_DEFAULT1);
         ck_assert_uint_eq((uint32_t)caps12_msr(&c, MSR_VMX_TRUE_PROC, &known), 0x04006172);
-        caps12_msr(&c, MSR_VMX_VMFUNC, &known);
-        ck_assert(!known);
+        ck_assert(caps12_msr(&c, MSR_VMX_VMFUNC, &known) == VMFUNC_EPTP_SWITCHING && known);
         caps12_msr(&c, MSR_VMX_BASIC - 1, &known);
         ck_assert(!known);
         caps12_msr(&c, MSR_VMX_LAST + 1, &known);
@@ -271,6 +285,8 @@ START_TEST(msr_values)
         caps12_msr(&c, MSR_VMX_PROC2, &known);
         ck_assert(!known);
         caps12_msr(&c, MSR_VMX_EPT_VPID, &known);
+        ck_assert(!known);
+        caps12_msr(&c, MSR_VMX_VMFUNC, &known);
         ck_assert(!known);
 }
 END_TEST
@@ -297,10 +313,10 @@ START_TEST(fields_exist_with_their_controls)
                 { FI_virtual_apic_page, true, true },
                 { FI_apic_access_page, true, true },
                 { FI_eoi_exit_bitmap0, true, true },
-                { FI_pml_index, true, false },
-                { FI_vmfunc_ctls, true, false },
-                { FI_eptp_list, true, false },
-                { FI_eptp_index, true, false },
+                { FI_pml_index, true, true },
+                { FI_vmfunc_ctls, true, true },
+                { FI_eptp_list, true, true },
+                { FI_eptp_index, true, true },
                 { FI_tsc_multiplier, true, false },
                 { FI_xss_exit_bitmap, true, false },
                 { FI_guest_perf_global, true, false },
@@ -340,6 +356,7 @@ int main(void)
         tcase_add_test(t, offers_what_is_virtualized);
         tcase_add_test(t, offers_are_consistent);
         tcase_add_test(t, apic_virtualization_by_silicon);
+        tcase_add_test(t, only_known_functions);
         tcase_add_test(t, config_masks);
         tcase_add_test(t, msrs_round_trip);
         tcase_add_test(t, msr_values);

@@ -372,7 +372,7 @@ END_TEST
 START_TEST(invalidate_one)
 {
         setup();
-        struct ept02_root *a = ept02_root_for(&c, eptp12(1)), *b = ept02_root_for(&c, eptp12(1) | EPTP_AD);
+        struct ept02_root *a = ept02_root_for(&c, eptp12(1)), *b = ept02_root_for(&c, eptp12(2) | EPTP_AD);
         install(a, 0, 0x1000, SHIFT_4K);
         install(b, 0, 0x2000, SHIFT_4K);
         ept02_invalidate(&c, eptp12(3)); /* never seen: nothing to do */
@@ -386,9 +386,26 @@ START_TEST(invalidate_one)
         ck_assert_ptr_eq(ept02_root_for(&c, eptp12(1)), a);
         ept02_invalidate(&c, eptp12(1)); /* empty, but the processor may know more than the tables */
         ck_assert_uint_eq(fake_hw.ept_flushes, 2);
-        ept02_invalidate(&c, eptp12(1) | EPTP_AD);
+        ept02_invalidate(&c, eptp12(2) | EPTP_AD);
         ck_assert(fake_hw.ept_flushes == 3 && fake_hw.last_eptp == ept02_eptp(b));
         ck_assert(c.pages == 0 && pool.used[POOL_EPT02] == 2);
+}
+END_TEST
+
+/* SDM 3C "INVEPT": mappings are tagged with the address in an EPTP, not with its flags. */
+START_TEST(invalidate_with_and_without_flags)
+{
+        setup();
+        struct ept02_root *a = ept02_root_for(&c, eptp12(1)), *b = ept02_root_for(&c, eptp12(1) | EPTP_AD);
+        for (unsigned flags = 0; flags < 2; flags++) {
+                install(a, 0, 0x1000, SHIFT_4K);
+                install(b, 0, 0x2000, SHIFT_4K);
+                ept02_invalidate(&c, eptp12(1) | (flags ? EPTP_AD : 0));
+                check_empty(a, 0);
+                check_empty(b, 0);
+        }
+        ck_assert_uint_eq(fake_hw.ept_flushes, 4);
+        check_balance();
 }
 END_TEST
 
@@ -415,5 +432,6 @@ int main(void)
                          small_leaves_in_place_of_a_large_one, a_large_leaf_in_place_of_tables,
                          pointer_for_the_processor, one_root_per_pointer, variants_of_one_pointer, least_recently_used_root_gives_way,
                          eviction_at_the_bound, eviction_when_the_pool_is_empty, a_root_for_which_no_page_is_left,
-                         eviction_loses_no_page_however_often, invalidate_one, invalidate_all);
+                         eviction_loses_no_page_however_often, invalidate_one,
+                         invalidate_with_and_without_flags, invalidate_all);
 }

@@ -54,7 +54,7 @@ START_TEST(controls_pass_one_by_one)
                                    PROC_RDTSC | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_NMI_WINDOW |
                                    PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE;
         const uint32_t proc2_kept = PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED |
-                                    PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_RDSEED;
+                                    PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED;
         for (unsigned bit = 0; bit < 32; bit++) {
                 const uint32_t b = CTL(bit);
                 const struct vmcs12 pin = { .pin_ctls = b }, proc = { .proc_ctls = b };

@@ -53,7 +53,6 @@ static const struct {
         { EXIT_WBINVD, 0, PROC2_WBINVD },
         { EXIT_RDRAND, 0, PROC2_RDRAND },
         { EXIT_RDSEED, 0, PROC2_RDSEED },
-        { EXIT_PML_FULL, 0, PROC2_PML },
         { EXIT_RDTSCP, PROC_RDTSC, PROC2_RDTSCP },
         { EXIT_INVPCID, PROC_INVLPG, PROC2_INVPCID },
 };
@@ -100,7 +99,6 @@ static const uint32_t always_l1[] = {
         EXIT_INVEPT,
         EXIT_INVVPID,
         EXIT_XSETBV,
-        EXIT_VMFUNC,
         EXIT_ENTRY_GUEST_STATE,
         EXIT_ENTRY_MSR_LOAD,
         EXIT_ENTRY_MCE,
@@ -119,7 +117,7 @@ static const uint32_t always_l0[] = {
         EXIT_ENCLS,     EXIT_XSAVES,        EXIT_XRSTORS,       EXIT_PCONFIG,
         EXIT_SPP,       EXIT_UMWAIT,        EXIT_TPAUSE,        EXIT_LOADIWKEY,
         EXIT_ENCLV,     EXIT_ENQCMD,        EXIT_ENQCMDS,       EXIT_BUS_LOCK,
-        EXIT_NOTIFY,
+        EXIT_NOTIFY,    EXIT_VMFUNC,        EXIT_PML_FULL,
 };
 
 START_TEST(fixed_owners)
