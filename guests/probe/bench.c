@@ -94,7 +94,7 @@ static void measure(const struct probe *p, const struct operation *o)
                     (unsigned long long)((exits + ITERATIONS / 2) / ITERATIONS));
 }
 
-void bench_run(struct probe *p)
+void bench_run(struct probe *p, const char *words)
 {
         xapic_write(APIC_LVT_TIMER, LVT_DEADLINE | LVT_MASKED | LVT_VECTOR);
         for (unsigned i = 0; i < ARRAY_LEN(operations); i++)

@@ -90,6 +90,7 @@ void l2_clear(struct l2 *l, unsigned vmcs)
 void l2_forget(struct l2 *l)
 {
         memset(l->kept, 0, sizeof(l->kept));
+        memset(l->host_rsp, 0, sizeof(l->host_rsp));
 }
 
 static bool *kept(struct l2 *l, uint64_t field)
@@ -279,7 +280,7 @@ static void read_exit(struct l2_exit *x)
 
 uint32_t l2_resume(struct l2 *l)
 {
-        const uint32_t flags = l2_enter(&l->gprs, !l->launched[l->current]);
+        const uint32_t flags = l2_enter(&l->gprs, !l->launched[l->current], &l->host_rsp[l->current]);
         if (flags) {
                 const enum hw_status s = flags & RFLAGS_CF ? HW_FAIL_INVALID : HW_FAIL_VALID;
                 l->exit = (struct l2_exit){ .reason = L2_VMFAIL + vmx_error(s) };

@@ -45,6 +45,7 @@ struct l2 {
         bool launched[L2_VMCSS];
         bool kept[L2_VMCSS]
                  [VMCS_FIELD_COUNT]; /* the field is as l2_reset() leaves it: no need to write it again */
+        uint64_t host_rsp[L2_VMCSS]; /* as in the VMCS; 0: not known */
         struct l2_exit exit;
 };
 
@@ -157,7 +158,7 @@ static inline void l2_proc2_on(struct l2 *l, uint32_t bits)
 
 /* Status of a VMX instruction as one number: 0, the error number, or L2_INVALID. */
 uint32_t vmx_error(enum hw_status s);
-uint32_t l2_enter(struct gprs *gprs, bool launch);
+uint32_t l2_enter(struct gprs *gprs, bool launch, uint64_t *host_rsp);
 uint32_t l2_enter_after_mov_ss(void);
 extern const uint8_t l2_host_entry[];
 

@@ -5,7 +5,8 @@
 
         .text
         .globl  l2_enter, l2_host_entry, l2_enter_after_mov_ss
-/* rdi = struct gprs, esi = launch; returns CF and ZF of RFLAGS in their places, 0 after an exit */
+/* rdi = struct gprs, esi = launch, rdx = what the VMCS holds as host RSP, kept up to date: deep down a VMWRITE of it
+ * costs exits, and the processor's checks; returns CF and ZF of RFLAGS in their places, 0 after an exit */
 l2_enter:
         pushq   %rbx
         pushq   %rbp
@@ -14,9 +15,12 @@ l2_enter:
         pushq   %r14
         pushq   %r15
         pushq   %rdi
+        cmpq    %rsp, (%rdx)
+        je      4f
+        movq    %rsp, (%rdx)
         movl    $F_HOST_RSP, %eax
         vmwrite %rsp, %rax
-        testl   %esi, %esi
+4:      testl   %esi, %esi
         movq    0(%rdi), %rax
         movq    8(%rdi), %rcx
         movq    16(%rdi), %rdx

@@ -58,7 +58,7 @@ static void capabilities(struct l2 *l)
         check(p, !hw_wrmsr_safe(MSR_FEATURE_CONTROL, 0), "IA32_FEATURE_CONTROL is locked");
 }
 
-void nested_run(struct probe *p)
+void nested_run(struct probe *p, const char *words)
 {
         static struct l2 l2;
         l2.p = p;

@@ -77,6 +77,7 @@ static const struct wrong_field guest[] = {
         { "guest CR3 too wide", F_guest_cr3, BIT(51), 0 },
         { "guest CR0.NE clear", F_guest_cr0, 0, CR0_NE },
         { "guest CR0.PG without PE", F_guest_cr0, 0, CR0_PE },
+        { "guest CR0, bits 63:32", F_guest_cr0, BIT(32), 0 },
         { "guest EFER without LMA", F_guest_efer, 0, EFER_LMA },
         { "guest PAT with type 2", F_guest_pat, 2, 7 },
         { "guest TR unusable", F_guest_tr_ar, AR_UNUSABLE, 0 },
@@ -120,6 +121,7 @@ static void guest_state(struct l2 *l)
                 l2_run(l, l2_vmcall);
                 l2_expect(l, LOAD_FAILED_GUEST, 0, guest[i].what);
         }
+        check(l->p, !(hw_read_cr0() >> 32), "guest state that was refused is nowhere in the host");
         l2_reset(l);
         l2_set(l, F_vmcs_link, 8);
         l2_run(l, l2_vmcall);

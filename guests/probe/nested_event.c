@@ -5,6 +5,7 @@
 #include "base/x86.h"
 #include "irq_wait.h"
 #include "nested.h"
+#include "twin.h"
 
 #define VECTOR_INJECTED 0x99u
 #define VECTOR_TIMER    0x41u
@@ -149,6 +150,15 @@ static void windows(struct l2 *l)
         l2_run(l, l2_nops);
         l2_expect(l, EXIT_VMCALL, 0, "NMI window, never open");
         check(l->p, vmread(F_guest_interruptibility) == INTRBLK_NMI, "virtual-NMI blocking is saved");
+
+        l2_reset(l);
+        l2_set(l, F_guest_interruptibility, INTRBLK_NMI);
+        l2_run(l, l2_nops);
+        check(l->p, vmread(F_guest_interruptibility) == INTRBLK_NMI, "blocking by NMI is saved");
+        twin_iret(); /* Bochs 2.7 ends it at an IRET only */
+        l2_set(l, F_guest_interruptibility, 0);
+        l2_run(l, l2_nops);
+        check(l->p, vmread(F_guest_interruptibility) == 0, "and not there any more at the next entry");
 }
 
 static void preemption_timer(struct l2 *l)

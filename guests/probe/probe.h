@@ -20,15 +20,20 @@ struct probe {
         unsigned ok, failed;
 };
 
+/* From now on lines leave by a hypercall if a cascade is above: much cheaper than byte by byte. */
+void say_by_hypercall(const struct probe *p);
+
 /* One line. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* One line `ok ...` or `FAIL ...` with the observation that was judged; returns `good`. */
 bool check(struct probe *p, bool good, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-void bench_run(struct probe *p);
-void selftest_run(struct probe *p);
-void nested_run(struct probe *p);
+/* What the first word of the command line chooses; `words` are the others. */
+void bench_run(struct probe *p, const char *words);
+void selftest_run(struct probe *p, const char *words);
+void nested_run(struct probe *p, const char *words);
+void twin_run_all(struct probe *p, const char *words);
 
 /* Parts of the self-test, in files of their own. `tsc_hz` was measured against the PIT. */
 uint64_t selftest_clock(struct probe *p);

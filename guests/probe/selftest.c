@@ -111,7 +111,7 @@ static void identification(struct probe *p)
         check(p, hypercall(HC_CONSOLE, ~0ull, 16) == HC_BAD, "a hypercall with a bad address is refused");
 }
 
-void selftest_run(struct probe *p)
+void selftest_run(struct probe *p, const char *words)
 {
         identification(p);
         const uint64_t tsc_hz = selftest_clock(p);

@@ -36,11 +36,12 @@ def disk_full(path):
 
 
 class Driver:
-    """`bottom` is the level of the guest whose console it is; `on_console` gets its lines; `watch` may return an
-    Ended to stop for."""
+    """`bottom` is the level of the guest whose console it is; `on_console` gets its lines, `on_log` those that are
+    nobody's; `watch` may return an Ended to stop for."""
 
-    def __init__(self, run_dir, bottom, progress, on_console=None, watch=None):
+    def __init__(self, run_dir, bottom, progress, on_console=None, watch=None, on_log=None):
         self.outcome = protocol.Outcome()
+        self._on_log = on_log
         self._dir, self._bottom, self._progress = run_dir, bottom, progress
         self._on_console, self._watch = on_console, watch
         self._console = None
@@ -75,7 +76,7 @@ class Driver:
 
     def _pump(self, proc, raw, timeout_s):
         """Reads until the machine ends or there is a reason to end it."""
-        reader = protocol.Reader(self.outcome, self._status, self._console_line)
+        reader = protocol.Reader(self.outcome, self._status, self._console_line, self._on_log)
         deadline = time.monotonic() + timeout_s
         selector = selectors.DefaultSelector()
         selector.register(proc.stdout, selectors.EVENT_READ)

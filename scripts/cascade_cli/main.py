@@ -20,6 +20,13 @@ def _positive(text):
     return value
 
 
+def _count(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
 def _mib(text):
     value = int(text)
     if value <= 0:
@@ -75,6 +82,13 @@ def _add_others(sub):
                    help="only tests whose name contains this; again for more")
     p.add_argument("--all", action="store_true", help="the long runs too: KVM as guest hypervisor, depth 4")
     p.add_argument("--list", action="store_true", help="list the tests")
+    p.add_argument("--twin", action="store_true",
+                   help="only the twin run: VMX as generated cases see it, on the bare processor and under cascade")
+    p.add_argument("--seed", metavar="N", type=_count, default=1, help="of the twin run's generator (default 1)")
+    p.add_argument("--cases", metavar="N", type=_count, help="of the twin run, spread over its classes (default all)")
+    p.add_argument("--words", metavar="S", help="more words for the twin run's probe, such as class=event or only=123")
+    p.add_argument("--json", metavar="FILE", help="write the twin run's result as JSON; - is stdout")
+    p.add_argument("--out", metavar="DIR", help="keep the files of the twin run's machines here")
     p.set_defaults(command=test.command)
     p = sub.add_parser("doctor", help="say what this machine can run")
     p.set_defaults(command=doctor.command)

@@ -89,8 +89,8 @@ def apply(outcome, words):
 class Reader:
     """Cuts the machine's output into lines and sorts them."""
 
-    def __init__(self, outcome, on_status, on_console):
-        self._outcome, self._on_status, self._on_console = outcome, on_status, on_console
+    def __init__(self, outcome, on_status, on_console, on_log=None):
+        self._outcome, self._on_status, self._on_console, self._on_log = outcome, on_status, on_console, on_log
         self._rest = b""
 
     def feed(self, data):
@@ -116,3 +116,5 @@ class Reader:
             words = parse_status(line)
             apply(self._outcome, words)
             self._on_status(words)
+        elif self._on_log:
+            self._on_log(line)

@@ -8,13 +8,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from . import build, guest, packages, paths, procs
+from . import build, guest, packages, paths, procs, twin
 from .statuses import STATUS, Fail
 
 WORKERS = 2
 SUITES = ("fuzz", "unit", "host")  # of meson
 SUITE_TIMEOUT_S = 600.0
-GROUPS = ("launcher", "input", "image", "run", "probe")
+GROUPS = ("launcher", "input", "image", "run", "probe", "twin")
 LONG_GROUPS = ("kvm",)  # with --all
 
 
@@ -95,7 +95,7 @@ def all_jobs(long):
     jobs = []
     if long:
         jobs += [(f"{group}: {f.__name__}", case(group, f)) for group in LONG_GROUPS for f in cases[group].CASES]
-        jobs += [(f"run: {f.__name__}", case("run", f)) for f in cases["run"].LONG]
+        jobs += [(f"{group}: {f.__name__}", case(group, f)) for group in ("run", "twin") for f in cases[group].LONG]
     jobs += [(f"run: {f.__name__}", case("run", f)) for f in cases["run"].LINUX]
     jobs += [(suite, meson_suite(suite)) for suite in SUITES]
     for group in reversed(GROUPS):
@@ -133,6 +133,8 @@ def chosen(args):
 
 
 def command(args, progress):
+    if args.twin:
+        return twin.command(args, progress)
     paths.OUT.mkdir(exist_ok=True)
     jobs = chosen(args)
     if args.list:

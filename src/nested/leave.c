@@ -124,7 +124,10 @@ static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now
         struct region12 *r = n->current;
         uint64_t nmi_blocking = now ? nmi_blocking_left(r) : 0;
         struct l2_at_exit own;
+        const bool nmi_blocked = vmread(F_guest_interruptibility) & INTRBLK_NMI;
         region12_switch_back(n, v, r);
+        if (__builtin_expect(nmi_blocked, 0))
+                hw_unblock_nmi(); /* Bochs 2.7 would keep it for the guest hypervisor: docs/silicon.md */
         if (__builtin_expect(!now, 0)) {
                 own = l1_now(v);
                 now = &own;

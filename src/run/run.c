@@ -100,7 +100,7 @@ static void exit_exception_nmi(struct run *r, const struct exit_info *x)
 {
         if (GET(x->intr_info, INTR_TYPE) != INTR_TYPE_NMI)
                 run_end(r, EXIT_STATUS_PANIC, "exit for an exception that is not intercepted");
-        __asm__ volatile("int $2" : : : "memory");
+        hw_unblock_nmi();
 }
 
 static void exit_ext_intr(struct run *r, const struct exit_info *x)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import tiny_guest
 from harness import ROOT, STATUS, expect
 
-from cascade_cli import bench, bootdisk, container, drive, elf, guest, packages, protocol, run, silicon_bochs
+from cascade_cli import bench, bootdisk, container, drive, elf, guest, packages, protocol, run, silicon_bochs, twin, twin_rules
 from cascade_cli.statuses import Fail
 
 sys.path.insert(0, str(ROOT / "scripts" / "lint"))
@@ -220,7 +220,64 @@ def lint_lengths():
     expect(not complaints(spdx + "\n" * 599) and complaints(spdx + "\n" * 600), "600 lines are allowed, 601 not")
 
 
-CASES = [protocol_sorts_lines, protocol_console_cannot_forge, protocol_inner_exit_is_not_ours,
+def _stack(depth, *lines, caps="caps pin=7f proc=f7f9fffe proc2=47fff exit=7fffff entry=ffff"):
+    stack = twin.Stack(depth)
+    for line in ("banner", caps, *lines, f"twin: seed 1, {len(lines)} cases"):
+        stack.take(line)
+    return stack
+
+
+def twin_equal_runs():
+    lines = ["t 0 guest guest_rip=0x1 : exit 18 len=3", "t 1 guest guest_cr0=0x1 : entry-fail 33 q=0x0 ~ GUEST_CR0_FIXED"]
+    verdict = twin.compare([_stack(0, *lines), _stack(1, *lines), _stack(2, *lines)], rules=[])
+    expect(verdict.good and verdict.as_json() == {"cases": 2, "mismatches": 0, "explained": 0}, f"{verdict}")
+    other = [lines[0], lines[1].replace("CR0_FIXED", "CR0_PG_PE")]  # a comment, not an observation
+    expect(twin.compare([_stack(0, *lines), _stack(1, *other)], rules=[]).good, "comments are compared")
+
+
+def twin_finds_a_mismatch():
+    bare = _stack(0, "t 7 insn hlt : exit 12 len=1", "t 8 insn cpuid : exit 10 len=2")
+    for line in ("t 7 insn hlt : exit 12 len=2", "t 7 insn pause : exit 12 len=1"):
+        verdict = twin.compare([bare, _stack(1, line, "t 8 insn cpuid : exit 10 len=2")], rules=[])
+        expect(not verdict.good and verdict.as_json()["mismatches"] == 1, f"{verdict}")
+        shown = twin.text(verdict, 3)
+        for word in ("case 7 insn hlt", "bare:    exit 12 len=1", line.partition(" : ")[2], "'twin seed=3 only=7'"):
+            expect(word in shown, f"{word!r} is not in {shown!r}")
+
+
+def twin_explains_by_rule():
+    bare = _stack(0, "t 1 control proc_ctls=0x96006172 : exit 18 len=3", "t 2 control pml_index=0x1 : exit 18 len=3",
+                  "t 3 guest guest_rip=0x1 : exit 0 intr=0x80000b0d:0x0 ~ GUEST_RIP_64")
+    nested = ["t 1 control proc_ctls=0x96006172 : VMfail 7 ~ CTL_PROC_RESERVED", "t 2 control pml_index=0x1 : absent pml_index",
+              "t 3 guest guest_rip=0x1 : entry-fail 33 q=0x0 ~ GUEST_RIP_64"]
+    less = "caps pin=7f proc=f5f9fffe proc2=47fff exit=7fffff entry=ffff"
+    verdict = twin.compare([bare, _stack(1, *nested, caps=less)])
+    expect(verdict.good and verdict.as_json()["explained"] == 3, f"{verdict}")
+    expect("control not offered" not in verdict.unused and "another check of guest state first" in verdict.unused, f"{verdict}")
+    expect("another check of guest state first: this rule explains nothing" in twin.text(verdict, 1), "an unused rule is silent")
+    same = twin.compare([bare, _stack(1, *nested)])  # with all capabilities offered, the first two are bugs
+    expect(same.as_json()["mismatches"] == 2, f"{same}")
+    other = [nested[0].replace("VMfail 7", "VMfail 8"), nested[1].replace("absent", "exit 18 absent"),
+             nested[2].replace("q=0x0", "q=0x0 rip+1").replace("33", "34")]
+    expect(twin.compare([bare, _stack(1, *other, caps=less)]).as_json()["mismatches"] == 3, "a rule is too wide")
+    expect(len({name for name, _, _ in twin_rules.RULES}) == len(twin_rules.RULES), "two rules have one name")
+
+
+def twin_short_run_fails():
+    line = "t 0 insn hlt : exit 12 len=1"
+    early = _stack(1, line)
+    early.closing = None
+    early.error = "panic"
+    for bad in (early, twin.Stack(1)):
+        verdict = twin.compare([_stack(0, line), bad], rules=[])
+        expect(not verdict.good and verdict.as_json()["mismatches"] >= 1, f"{verdict}")
+        expect("depth 1 ended early" in twin.text(verdict, 1), "it does not say which run ended")
+    lost = _stack(1, line)
+    lost.closing = 2
+    expect(not twin.compare([_stack(0, line), lost], rules=[]).good, "a lost line goes unnoticed")
+
+
+CASES = [twin_equal_runs, twin_finds_a_mismatch, twin_explains_by_rule, twin_short_run_fails, protocol_sorts_lines, protocol_console_cannot_forge, protocol_inner_exit_is_not_ours,
          protocol_survives_garbage, protocol_bounds_lines, verdicts, command_lines_nest, container_layout,
          boot_disk_layout, boot_disk_refuses, elf_reader, guest_checks_sizes, json_shape, bench_table,
          packages_say_what_is_missing, lint_includes, lint_lengths]
