@@ -34,10 +34,10 @@ def figure(line, found):
         found[words[1]] = int(words[2])
 
 
-def one(chosen, shadow, run_dir, depth, traced):
+def one(chosen, vmx, run_dir, depth, traced):
     found = {}
     plan = run.Plan(guest=guest.probe("bench"), depth=depth, silicon=chosen, traced=traced, trace_mib=512,
-                    shadow=shadow, timeout_s=TIMEOUT_S, on_console=lambda line: figure(line, found))
+                    vmx=vmx, timeout_s=TIMEOUT_S, on_console=lambda line: figure(line, found))
     result = run.execute(plan, run_dir, Progress(quiet=True))
     if result.ended.status not in (STATUS["OK"], STATUS["TRACE_LOST"]):
         name = next((n for n, v in STATUS.items() if v == result.ended.status), "EMULATOR_FAILED")
@@ -45,13 +45,13 @@ def one(chosen, shadow, run_dir, depth, traced):
     return {f"{stack(depth)}.{key}": value for key, value in found.items()}
 
 
-def measure(chosen, shadow, quick, base_dir, progress):
+def measure(chosen, vmx, quick, base_dir, progress):
     """All runs, two at a time. Figures of traced runs get a prefix, and what tracing adds a key of its own."""
     def start(job):
         depth, traced = job
         run_dir = base_dir / f"{'traced-' if traced else ''}depth-{depth}"
         run_dir.mkdir()
-        return traced, one(chosen, shadow, run_dir, depth, traced)
+        return traced, one(chosen, vmx, run_dir, depth, traced)
 
     figures = {}
     todo = jobs(quick)
@@ -94,7 +94,7 @@ def command(args, progress):
     packages.ensure(["build", "trace", chosen.PACKAGES], progress, paths.OUT / "apt.log")
     build.ensure(progress)
     with tempfile.TemporaryDirectory(prefix="cascade-bench-") as scratch:
-        figures = measure(chosen, args.shadow == "on", args.quick, Path(scratch), progress)
+        figures = measure(chosen, [] if args.shadow == "on" else ["shadow=off"], args.quick, Path(scratch), progress)
     progress.clear()
     if not figures:
         raise Fail("GUEST_FAILED", "the probe guest reported no figures")

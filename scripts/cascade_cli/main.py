@@ -4,7 +4,7 @@ import argparse
 import errno
 import sys
 
-from . import bench, doctor, procs, report, run, silicon_bochs, test
+from . import bench, doctor, procs, report, run, silicon_bochs, test, vmx
 from .progress import Progress
 from .statuses import LIMIT, STATUS, STATUS_TEXT, Fail, status_table
 
@@ -49,6 +49,9 @@ def _add_run(sub):
     p.add_argument("--guest", choices=("linux", "cascade", "kvm", "probe"), default="linux",
                    help="the guest (default linux). cascade: the last hypervisor is a cascade, so depth 2 or more; "
                         "kvm: it is Debian's KVM; Linux runs under either")
+    p.add_argument("--vmx", metavar="[Lk:]NAME=off,...", action=ListFeatures, default=[],
+                   help="VMX features that the cascades do not offer, or only the one at level k; like=GENERATION: those of"
+                        " newer processors; list: names them all; may be repeated")
     p.add_argument("--kernel", metavar="F", help="another kernel: bzImage or x86-64 ELF")
     p.add_argument("--initrd", metavar="F", help="another initramfs")
     p.add_argument("--append", metavar="S", help="more words for the guest's command line")
@@ -92,6 +95,16 @@ def _add_others(sub):
     p.set_defaults(command=test.command)
     p = sub.add_parser("doctor", help="say what this machine can run")
     p.set_defaults(command=doctor.command)
+
+
+class ListFeatures(argparse.Action):
+    """--vmx: collects values; `list` prints the features and ends."""
+
+    def __call__(self, parser, namespace, value, option_string=None):
+        if value == "list":
+            print(vmx.table())
+            parser.exit()
+        namespace.vmx = namespace.vmx + [value]
 
 
 class Parser(argparse.ArgumentParser):

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from . import build, container, drive, guest, packages, paths, silicon, silicon_bochs, trace
+from . import build, container, drive, guest, packages, paths, silicon, silicon_bochs, trace, vmx
 from .drive import Ended
 from .statuses import LIMIT, STATUS, Fail
 
@@ -25,7 +25,7 @@ class Plan:
     memory_mib: int = LIMIT["GUEST_MEMORY_MIB"]
     traced: bool = True
     trace_mib: int = 2048
-    shadow: bool = True
+    vmx: list = field(default_factory=list)  # values of --vmx
     timeout_s: float = 1800.0
     debug: bool = False
     cpu: str = silicon_bochs.MODEL
@@ -50,13 +50,13 @@ class Result:
 def cmdline(plan, store_sectors):
     """One list of words for each cascade, outermost first, then the guest's own command line."""
     parts = []
+    masks = vmx.words(plan.vmx, plan.cascades)
     for level in range(plan.cascades):
         words = []
         if level == 0:
             words += [f"trace=ata trace.sectors={store_sectors}" if plan.traced else "trace=off"]
             words += plan.silicon.WORDS
-        if not plan.shadow:
-            words.append("vmx.shadow=off")
+        words += masks[level]
         bottom = level == plan.cascades - 1
         words.append(f"memory={plan.memory_mib} guest={plan.guest.kind}" if bottom else "guest=cascade")
         parts.append(" ".join(words))
@@ -183,9 +183,13 @@ def prepare_plan(args, progress):
     else:
         bottom = guest.probe(args.append)
     return Plan(guest=bottom, depth=args.depth, silicon=chosen, memory_mib=max(args.memory, bottom.memory_mib),
-                traced=not args.no_trace, trace_mib=args.trace_mib, shadow=args.shadow == "on",
+                traced=not args.no_trace, trace_mib=args.trace_mib, vmx=vmx_options(args),
                 timeout_s=args.timeout, debug=args.bochs_debug, cpu=args.bochs_cpu,
                 on_console=(lambda line: print(line, flush=True)) if args.console else None)
+
+
+def vmx_options(args):
+    return args.vmx + ([] if args.shadow == "on" else ["shadow=off"])
 
 
 def check_early(args):
@@ -194,6 +198,7 @@ def check_early(args):
         raise Fail("USAGE", f"--kernel and --initrd are for --guest linux, not for {args.guest}")
     if args.guest in ("kvm", "cascade") and args.depth < 2:
         raise Fail("USAGE", f"--guest {args.guest} is a hypervisor itself, with its own guest below: the least depth is 2")
+    vmx.words(args.vmx, args.depth - 1 if args.guest == "kvm" else args.depth)
     least = LIMIT["GUEST_MEMORY_MIN_MIB"]
     if args.memory < least:
         raise Fail("MEMORY_TOO_SMALL", f"--memory {args.memory}: a guest needs at least {least} MiB")

@@ -113,7 +113,7 @@ static void read_boot_info(uint32_t protocol, const void *info)
                 refuse(EXIT_STATUS_USAGE, "entered neither through PVH nor through multiboot2");
         if (!parsed) {
                 console_log(&machine.console, "what is this on the command line: %s", bad);
-                refuse(EXIT_STATUS_USAGE, "a word of the command line is not understood");
+                refuse(EXIT_STATUS_USAGE, "a word of the command line is not understood (docs/cli.md lists them)");
         }
         if (!boot_info_unpack(&machine.boot))
                 refuse(EXIT_STATUS_KERNEL_UNREADABLE, "the container of modules is damaged");
@@ -252,8 +252,7 @@ static void start_vcpu(struct run *r, const struct guest_mem *mem, const struct 
         const struct nested_options nested = {
                 .enabled = machine.options.nested,
                 .msr = { .ctx = r, .read = read_msr, .write = write_msr },
-                .offer = NESTED_CONFIG_ALL,
-                .use_shadowing = machine.options.shadow,
+                .mask = machine.options.vmx,
         };
         nested_init(&r->nested, v, &nested);
         vmcs_own(v, &v->vmcs01, v->level + 1);

@@ -3,6 +3,8 @@
 #include "base/libc.h"
 #include "trace/record.h"
 
+#define VMX_PREFIX "vmx."
+
 static bool number(const char *s, uint64_t *out)
 {
         uint64_t v = 0;
@@ -61,10 +63,10 @@ static bool one_word(const char *key, const char *value, struct options *o)
                 return mebibytes(value, &o->guest_bytes);
         if (strcmp(key, "guest") == 0)
                 return guest_kind(value, &o->guest_kind);
-        if (strcmp(key, "vmx.shadow") == 0)
-                return on_off(value, &o->shadow);
         if (strcmp(key, "vmx") == 0)
                 return on_off(value, &o->nested);
+        if (strncmp(key, VMX_PREFIX, strlen(VMX_PREFIX)) == 0)
+                return feature_option(&o->vmx, key + strlen(VMX_PREFIX), value);
         if (strcmp(key, "console") == 0) {
                 o->console_uart = strcmp(value, "uart") == 0;
                 return o->console_uart || strcmp(value, "e9") == 0 || strcmp(value, "auto") == 0;
@@ -87,7 +89,7 @@ static char *split_guest_part(char *text)
 
 bool options_parse(char *text, struct options *out, const char **bad)
 {
-        *out = (struct options){ .guest_kind = GUEST_UNKNOWN, .shadow = true, .nested = true };
+        *out = (struct options){ .guest_kind = GUEST_UNKNOWN, .nested = true };
         out->guest_cmdline = split_guest_part(text);
         for (char *s = text; *s;) {
                 if (*s == ' ') {

@@ -6,14 +6,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "vmx/features.h"
 
 struct options {
         uint64_t trace_sectors;  /* size of the trace store; 0: no tracing */
         uint64_t tsc_hz;         /* 0: find out */
         uint64_t guest_bytes;    /* RAM of the guest; 0: all that is left */
         uint32_t guest_kind;     /* GUEST_* of trace/record.h */
-        bool shadow;             /* use and offer VMCS shadowing */
         bool nested;             /* offer VMX to the guest at all */
+        struct feature_mask vmx; /* what of VMX not to offer */
         bool console_uart;       /* console=uart */
         const char *guest_cmdline; /* points into the text given; empty if there is no ` -- ` */
 };

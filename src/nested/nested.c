@@ -42,12 +42,10 @@ void nested_init(struct nested *n, struct vcpu *v, const struct nested_options *
         n->enabled = o->enabled;
         n->msr = o->msr;
         const bool vmwrite_any = v->hw->misc & MISC_VMWRITE_ANY;
-        n->shadowing = o->enabled && o->use_shadowing && (v->hw->proc2.may1 & PROC2_SHADOW) && vmwrite_any;
+        n->shadowing = o->enabled && !o->mask.off[FEATURE_shadow] && (v->hw->proc2.may1 & PROC2_SHADOW) && vmwrite_any;
         n->exit_info_in_image = !vmwrite_any;
         n->vmxon_at = L1GPA(~0ull);
-        struct nested_config offer = o->offer;
-        offer.shadow = offer.shadow && n->shadowing;
-        n->caps12 = caps12_derive(v->hw, &offer);
+        n->caps12 = caps12_derive(v->hw, &o->mask);
         for (unsigned id = 0; id < VMCS_FIELD_COUNT; id++) {
                 const struct vmcs_field_info f = vmcs_field_at(id);
                 n->held[id] = vmcs_field_exists(&f, &n->caps12);

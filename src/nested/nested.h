@@ -88,8 +88,7 @@ struct nested {
 struct nested_options {
         bool enabled;
         struct msr_access msr; /* for the MSR lists of vmcs12 */
-        struct nested_config offer;
-        bool use_shadowing;
+        struct feature_mask mask; /* not to be offered; without FEATURE_shadow the hardware's is not used either */
 };
 
 /* After vmcs01_create(). Takes what it needs from v->pool. */

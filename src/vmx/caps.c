@@ -4,29 +4,6 @@
 #include "base/x86.h"
 #include "vmx/controls.h"
 
-/* What a guest hypervisor can be offered if the silicon has it. A control that is not listed is not
- * virtualized. */
-#define OFFER_PIN (PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER | PIN_POSTED_INTR)
-#define OFFER_PROC                                                                                           \
-        (PROC_INTR_WINDOW | PROC_TSC_OFFSET | PROC_HLT | PROC_INVLPG | PROC_MWAIT | PROC_RDPMC |             \
-         PROC_RDTSC | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_CR8_LOAD | PROC_CR8_STORE | PROC_NMI_WINDOW |    \
-         PROC_MOV_DR | PROC_UNCOND_IO | PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_MONITOR | PROC_PAUSE |     \
-         PROC_SECONDARY | PROC_TPR_SHADOW)
-#define OFFER_PROC2                                                                                          \
-        (PROC2_EPT | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_VPID | PROC2_WBINVD | PROC2_UNRESTRICTED |      \
-         PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_VMFUNC | PROC2_SHADOW | PROC2_RDSEED |            \
-         PROC2_PML | PROC2_VE | PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID)
-#define OFFER_EXIT                                                                                           \
-        (EXIT_CTL_SAVE_DEBUG | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT |                    \
-         EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER | EXIT_CTL_SAVE_PREEMPTION_TIMER)
-#define OFFER_ENTRY (ENTRY_CTL_LOAD_DEBUG | ENTRY_CTL_GUEST_64 | ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER)
-#define OFFER_EPT                                                                                            \
-        (EPTCAP_EXEC_ONLY | EPTCAP_WALK4 | EPTCAP_UC | EPTCAP_WB | EPTCAP_2M | EPTCAP_1G | EPTCAP_INVEPT |   \
-         EPTCAP_AD | EPTCAP_INVEPT_SINGLE | EPTCAP_INVEPT_ALL)
-#define OFFER_VPID                                                                                           \
-        (EPTCAP_INVVPID | EPTCAP_INVVPID_ADDR | EPTCAP_INVVPID_SINGLE | EPTCAP_INVVPID_ALL |                 \
-         EPTCAP_INVVPID_GLOBAL)
-
 /* Architectural bits of IA32_DEBUGCTL of every processor with VMX: LBR, BTF, TR .. FREEZE_WHILE_SMM. */
 #define DEBUGCTL_ARCH (DEBUGCTL_LBR | DEBUGCTL_BTF | BITS(12, 6) | BIT(14))
 #define CR3_TARGETS   4
@@ -66,67 +43,102 @@ void vmx_caps_from_msrs(struct vmx_caps *caps, uint64_t (*rdmsr)(void *ctx, uint
                 caps->vmfunc = rdmsr(ctx, MSR_VMX_VMFUNC);
 }
 
-/* The default1 class reads as 1 in `may1` whatever is offered: those bits are part of every control word. */
-static struct ctl_caps offer(struct ctl_caps hw, uint32_t offered, uint32_t default1)
+/* --- features: bits of one of the words --- */
+
+static const uint32_t default1[WORD_COUNT] = {
+        [WORD_PIN] = PIN_DEFAULT1,
+        [WORD_PROC] = PROC_DEFAULT1,
+        [WORD_EXIT] = EXIT_CTL_DEFAULT1,
+        [WORD_ENTRY] = ENTRY_CTL_DEFAULT1,
+};
+
+/* The control word of a feature word, NULL for those that are plain bits. */
+static struct ctl_caps *ctl_word(struct vmx_caps *c, enum feature_word w)
 {
-        return (struct ctl_caps){ .must1 = hw.must1, .may1 = hw.must1 | (hw.may1 & (offered | default1)) };
+        struct ctl_caps *const words[WORD_COUNT] = {
+                [WORD_PIN] = &c->pin,   [WORD_PROC] = &c->proc,   [WORD_PROC2] = &c->proc2,
+                [WORD_EXIT] = &c->exit, [WORD_ENTRY] = &c->entry,
+        };
+        return words[w];
 }
 
-/* SDM 3C "Checks on VMX Controls", of APIC virtualization. */
-static void drop_apic_orphans(struct vmx_caps *c)
+static uint64_t *plain_word(struct vmx_caps *c, enum feature_word w)
 {
-        if (!(c->proc.may1 & PROC_TPR_SHADOW))
-                c->proc2.may1 &= ~(PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID);
-        if (!(c->pin.may1 & PIN_EXT_INTR))
-                c->proc2.may1 &= ~PROC2_VID;
-        if (!(c->proc2.may1 & PROC2_VID) || !(c->exit.may1 & EXIT_CTL_ACK_INTR))
-                c->pin.may1 &= ~PIN_POSTED_INTR;
+        uint64_t *const words[WORD_COUNT] = {
+                [WORD_EPT_VPID] = &c->ept_vpid,
+                [WORD_VMFUNC] = &c->vmfunc,
+                [WORD_MISC] = &c->misc,
+                [WORD_BASIC] = &c->basic,
+        };
+        return words[w];
 }
 
-/* Takes out of `c` what depends on something that is not there. Ordered so that one pass is enough. */
+static bool has(struct vmx_caps *c, enum feature f)
+{
+        const struct feature_info *i = feature_info(f);
+        const struct ctl_caps *ctl = ctl_word(c, i->word);
+        return (ctl ? ctl->may1 : *plain_word(c, i->word)) & i->bits;
+}
+
+/* Keeps of a word what is offered. What has to be 1, and the default1 class, stays in `may1` whatever is offered: those
+ * bits are part of every control word. */
+static void restrict_word(struct vmx_caps *c, enum feature_word w, uint64_t offered)
+{
+        struct ctl_caps *ctl = ctl_word(c, w);
+        if (ctl)
+                ctl->may1 &= (uint32_t)offered | ctl->must1 | default1[w];
+        else
+                *plain_word(c, w) &= offered;
+}
+
+/* False: it was not there, or the silicon insists on it. */
+static bool drop(struct vmx_caps *c, enum feature f)
+{
+        const bool had = has(c, f);
+        restrict_word(c, feature_info(f)->word, ~feature_info(f)->bits);
+        return had && !has(c, f);
+}
+
+static bool orphan(struct vmx_caps *c, enum feature f)
+{
+        const struct feature_info *i = feature_info(f);
+        if (i->word == WORD_PROC2 && !has(c, FEATURE_secondary))
+                return true;
+        for (unsigned n = 0; n < FEATURE_NEEDS_MAX; n++)
+                if (i->needs[n] != FEATURE_none && !has(c, i->needs[n]))
+                        return true;
+        return false;
+}
+
+/* Takes out of `c` what depends on something that is not there, until nothing does; and the secondary controls as such when
+ * none of them is left. */
 static void drop_orphans(struct vmx_caps *c)
 {
-        if (!(c->proc.may1 & PROC_SECONDARY))
-                c->proc2.may1 = 0;
-        if (!(c->ept_vpid & EPTCAP_WALK4))
-                c->proc2.may1 &= ~PROC2_EPT;
-        if (!(c->proc2.may1 & PROC2_EPT)) {
-                c->proc2.may1 &= ~(PROC2_UNRESTRICTED | PROC2_VPID | PROC2_VMFUNC | PROC2_VE);
-                c->ept_vpid &= ~OFFER_EPT;
-        }
-        if (!(c->ept_vpid & EPTCAP_AD))
-                c->proc2.may1 &= ~PROC2_PML;
-        if (!(c->proc2.may1 & PROC2_VMFUNC))
-                c->vmfunc = 0;
-        if (!(c->ept_vpid & EPTCAP_INVVPID))
-                c->proc2.may1 &= ~PROC2_VPID;
-        if (!(c->proc2.may1 & PROC2_VPID))
-                c->ept_vpid &= ~OFFER_VPID;
-        drop_apic_orphans(c);
-        if (!c->proc2.may1)
-                c->proc.may1 &= ~PROC_SECONDARY;
-        if (!(c->pin.may1 & PIN_NMI))
-                c->pin.may1 &= ~PIN_VIRTUAL_NMI;
-        if (!(c->pin.may1 & PIN_VIRTUAL_NMI))
-                c->proc.may1 &= ~PROC_NMI_WINDOW;
-        if (!(c->pin.may1 & PIN_PREEMPTION_TIMER))
-                c->exit.may1 &= ~EXIT_CTL_SAVE_PREEMPTION_TIMER;
-        if (!(c->exit.may1 & EXIT_CTL_SAVE_PREEMPTION_TIMER))
-                c->pin.may1 &= ~PIN_PREEMPTION_TIMER;
+        bool dropped;
+        do {
+                dropped = !c->proc2.may1 && drop(c, FEATURE_secondary);
+                if (!has(c, FEATURE_secondary))
+                        c->proc2 = (struct ctl_caps){ 0 }; /* also what the silicon insists on */
+                for (enum feature f = FEATURE_none + 1; f < FEATURE_COUNT; f++)
+                        if (orphan(c, f) && drop(c, f))
+                                dropped = true;
+        } while (dropped);
 }
 
-/* SDM 3D "Miscellaneous Data". HLT is the only activity state offered besides active: in the others a
- * processor takes no external interrupt, and the guest's guest could keep it. */
-static uint64_t misc_derive(const struct vmx_caps *hw, const struct vmx_caps *c)
+/* SDM 3D "Miscellaneous Data", "Basic VMX Information": what is not a feature. */
+static void rest_derive(struct vmx_caps *c, const struct vmx_caps *hw)
 {
-        uint64_t targets = GET(hw->misc, MISC_CR3_TARGETS);
-        if (targets > CR3_TARGETS)
-                targets = CR3_TARGETS;
-        uint64_t misc = hw->misc & (MISC_STORES_LMA | MISC_HLT | MISC_INJECT_ILEN0);
-        misc = PUT(misc, MISC_CR3_TARGETS, targets);
+        if (GET(c->misc, MISC_CR3_TARGETS) > CR3_TARGETS)
+                c->misc = PUT(c->misc, MISC_CR3_TARGETS, CR3_TARGETS);
         if (c->pin.may1 & PIN_PREEMPTION_TIMER)
-                misc |= hw->misc & MISC_TIMER_SHIFT;
-        return misc | MISC_VMWRITE_ANY;
+                c->misc |= hw->misc & MISC_TIMER_SHIFT;
+        c->basic = PUT(c->basic, BASIC_REVISION, CASCADE_VMCS12_REVISION);
+        c->basic = PUT(c->basic, BASIC_REGION_SIZE, PAGE_SIZE);
+        c->basic = PUT(c->basic, BASIC_MEMTYPE, MEMTYPE_WB);
+        if (c->basic & BASIC_TRUE_CTLS)
+                return;
+        for (enum feature_word w = WORD_PIN; w <= WORD_ENTRY; w++)
+                ctl_word(c, w)->must1 |= default1[w];
 }
 
 static uint64_t vmcs_enum_derive(const struct vmx_caps *c)
@@ -141,42 +153,32 @@ static uint64_t vmcs_enum_derive(const struct vmx_caps *c)
         return PUT(0, FIELD_ENC_INDEX, highest);
 }
 
-struct vmx_caps caps12_derive(const struct vmx_caps *hw, const struct nested_config *cfg)
+struct vmx_caps caps12_derive(const struct vmx_caps *hw, const struct feature_mask *mask)
 {
-        uint32_t masked2 = 0;
-        masked2 |= cfg->ept ? 0 : PROC2_EPT;
-        masked2 |= cfg->vpid ? 0 : PROC2_VPID;
-        masked2 |= cfg->unrestricted ? 0 : PROC2_UNRESTRICTED;
-        masked2 |= cfg->shadow ? 0 : PROC2_SHADOW;
-        const uint32_t masked_pin = cfg->preemption_timer ? 0 : PIN_PREEMPTION_TIMER;
-
         struct vmx_caps c = *hw; /* what is not VMX's own: fixed bits, widths, MSR masks */
-        c.basic = PUT(hw->basic & (BASIC_INS_OUTS | BASIC_ANY_ERRORCODE), BASIC_REVISION,
-                      CASCADE_VMCS12_REVISION);
-        c.basic = PUT(c.basic, BASIC_REGION_SIZE, PAGE_SIZE);
-        c.basic = PUT(c.basic, BASIC_MEMTYPE, MEMTYPE_WB) | BASIC_TRUE_CTLS;
-        c.pin = offer(hw->pin, OFFER_PIN & ~masked_pin, PIN_DEFAULT1);
-        c.proc = offer(hw->proc, OFFER_PROC, PROC_DEFAULT1);
-        c.proc2 = offer(hw->proc2, OFFER_PROC2 & ~masked2, 0);
-        c.exit = offer(hw->exit, OFFER_EXIT, EXIT_CTL_DEFAULT1);
-        c.entry = offer(hw->entry, OFFER_ENTRY, ENTRY_CTL_DEFAULT1);
-        c.ept_vpid = hw->ept_vpid & (OFFER_EPT | OFFER_VPID);
-        c.vmfunc = hw->vmfunc & VMFUNC_EPTP_SWITCHING;
+        uint64_t offered[WORD_COUNT] = { 0 };
+        for (enum feature f = FEATURE_none + 1; f < FEATURE_COUNT; f++) {
+                const struct feature_info *i = feature_info(f);
+                if (i->kind == KIND_FEATURE && !mask->off[f])
+                        offered[i->word] |= i->bits;
+        }
+        for (enum feature_word w = 0; w < WORD_COUNT; w++)
+                restrict_word(&c, w, offered[w]);
         drop_orphans(&c);
-        c.misc = misc_derive(hw, &c);
+        rest_derive(&c, hw);
         c.vmcs_enum = vmcs_enum_derive(&c);
         return c;
 }
 
-static uint64_t ctl_msr(struct ctl_caps c, uint32_t default1)
+static uint64_t ctl_msr(struct ctl_caps c, uint32_t always)
 {
-        return (uint64_t)(c.may1 | default1) << 32 | c.must1 | default1;
+        return (uint64_t)(c.may1 | always) << 32 | c.must1 | always;
 }
 
 uint64_t caps12_msr(const struct vmx_caps *c, uint32_t msr, bool *known)
 {
         const bool secondary = c->proc.may1 & PROC_SECONDARY;
-        *known = true;
+        *known = msr < MSR_VMX_TRUE_PIN || msr > MSR_VMX_TRUE_ENTRY || (c->basic & BASIC_TRUE_CTLS);
         switch (msr) {
         case MSR_VMX_BASIC:
                 return c->basic;

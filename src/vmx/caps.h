@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "vmx/features.h"
 #include "vmx/fields.h"
 
 /* SDM 3D "VM-Execution Controls" of the capability MSRs: what a control word may look like. */
@@ -36,16 +37,6 @@ struct vmx_caps {
         bool sgx;                  /* CPUID 7 */
 };
 
-/* What the user wants a guest hypervisor not to have. */
-struct nested_config {
-        bool ept;
-        bool vpid;         /* also needs ept */
-        bool unrestricted; /* also needs ept */
-        bool shadow;
-        bool preemption_timer;
-};
-#define NESTED_CONFIG_ALL ((struct nested_config){ true, true, true, true, true })
-
 /* First word of the VMCS regions of a guest hypervisor. */
 #define CASCADE_VMCS12_REVISION 0x0ca5cade
 
@@ -57,9 +48,9 @@ static inline bool ctl_allowed(struct ctl_caps c, uint32_t v)
 /* Reads MSRs 0x480 .. 0x491 through `rdmsr`, those only that the ones before say exist. */
 void vmx_caps_from_msrs(struct vmx_caps *caps, uint64_t (*rdmsr)(void *ctx, uint32_t msr), void *ctx);
 
-/* The capabilities offered to a guest hypervisor: only what the silicon has and cascade virtualizes, and
- * nothing that depends on something left out. */
-struct vmx_caps caps12_derive(const struct vmx_caps *hw, const struct nested_config *cfg);
+/* The capabilities offered to a guest hypervisor: only what the silicon has, cascade virtualizes (features.def) and
+ * `mask` does not take away, and nothing that depends on something left out. */
+struct vmx_caps caps12_derive(const struct vmx_caps *hw, const struct feature_mask *mask);
 
 /* Value of a VMX capability MSR as a guest with these capabilities reads it; *known false: RDMSR is #GP. */
 uint64_t caps12_msr(const struct vmx_caps *caps, uint32_t msr, bool *known);

@@ -70,6 +70,10 @@
 #define PROC2_PT_GPA       CTL(24)
 #define PROC2_TSC_SCALING  CTL(25)
 #define PROC2_USER_WAIT    CTL(26)
+#define PROC2_PCONFIG      CTL(27)
+#define PROC2_ENCLV        CTL(28)
+#define PROC2_BUS_LOCK     CTL(30)
+#define PROC2_NOTIFY       CTL(31)
 
 /* SDM 3C "VM-Exit Controls" */
 #define EXIT_CTL_SAVE_DEBUG            CTL(2)
@@ -83,7 +87,12 @@
 #define EXIT_CTL_SAVE_PREEMPTION_TIMER CTL(22)
 #define EXIT_CTL_CLEAR_BNDCFGS         CTL(23)
 #define EXIT_CTL_PT_CONCEAL            CTL(24)
+#define EXIT_CTL_CLEAR_RTIT            CTL(25)
+#define EXIT_CTL_CLEAR_LBR             CTL(26)
 #define EXIT_CTL_LOAD_CET              CTL(28)
+#define EXIT_CTL_LOAD_PKRS             CTL(29)
+#define EXIT_CTL_SAVE_PERF_GLOBAL      CTL(30)
+#define EXIT_CTL_SECONDARY             CTL(31)
 
 /* SDM 3C "VM-Entry Controls" */
 #define ENTRY_CTL_LOAD_DEBUG       CTL(2)
@@ -298,8 +307,11 @@ enum insn_addr_size { INSN_ADDR_16 = 0, INSN_ADDR_32 = 1, INSN_ADDR_64 = 2 };
 #define MISC_HLT          BIT(6)
 #define MISC_SHUTDOWN     BIT(7)
 #define MISC_WAIT_SIPI    BIT(8)
+#define MISC_PT           BIT(14)
+#define MISC_SMBASE_MSR   BIT(15)
 #define MISC_CR3_TARGETS  BITS(24, 16)
 #define MISC_MSR_LIST     BITS(27, 25) /* recommended maximum is 512 * (n + 1) */
+#define MISC_SMI_AFTER_VMXOFF BIT(28)
 #define MISC_VMWRITE_ANY  BIT(29)      /* VMWRITE works on read-only fields too */
 #define MISC_INJECT_ILEN0 BIT(30)      /* software events of instruction length 0 */
 
@@ -314,6 +326,7 @@ enum insn_addr_size { INSN_ADDR_16 = 0, INSN_ADDR_32 = 1, INSN_ADDR_64 = 2 };
 #define EPTCAP_INVEPT         BIT(20)
 #define EPTCAP_AD             BIT(21)
 #define EPTCAP_ADVANCED_INFO  BIT(22)
+#define EPTCAP_SSS            BIT(23) /* EPTP bit 7: supervisor shadow stacks */
 #define EPTCAP_INVEPT_SINGLE  BIT(25)
 #define EPTCAP_INVEPT_ALL     BIT(26)
 #define EPTCAP_INVVPID        BIT(32)

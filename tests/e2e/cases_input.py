@@ -26,6 +26,18 @@ def guest_hypervisor_needs_depth_2():
         expect_refusal(cascade("run", "--guest", guest, "--depth", 1), "USAGE", f"--guest {guest}", "2")
 
 
+def vmx_features():
+    """Each wrong --vmx says what is wrong; the list names what is right."""
+    for word, text in (("ept", "on or off"), ("ept=maybe", "on or off"), ("etp=off", "ept"), ("zzz=off", "--vmx list"),
+                       ("like=haswel", "haswell"), ("cr3_load=off", "true_controls"), ("bus_lock=on", "does not offer"),
+                       ("ept=off,", "no such feature"), ("L3:ept=off", "L1 to L2"), ("L0:ept=off", "L1 to L2"),
+                       ("x:ept=off", "L1 to L2"), ("", "no such feature")):
+        expect_refusal(cascade("run", "--depth", 2, "--vmx", word), "USAGE", text)
+    expect_refusal(cascade("run", "--guest", "kvm", "--depth", 2, "--vmx", "L2:ept=off"), "USAGE", "L1 to L1")
+    done = cascade("run", "--vmx", "list")
+    expect(done.status == 0 and "unrestricted" in done.out and "haswell" in done.out, f"--vmx list: {done.out}")
+
+
 def kernel_with_probe():
     expect_refusal(cascade("run", "--guest", "probe", "--kernel", "/dev/null"), "USAGE", "--kernel")
 
@@ -129,7 +141,8 @@ def statuses_are_documented():
     expect(os.access(ROOT / "cascade", os.X_OK), "./cascade is not executable")
 
 
-CASES = [unknown_option, unknown_command, depth_out_of_range, guest_hypervisor_needs_depth_2, kernel_with_probe, kernel_missing, kernel_is_a_folder,
+CASES = [unknown_option, unknown_command, depth_out_of_range, guest_hypervisor_needs_depth_2, vmx_features, kernel_with_probe,
+         kernel_missing, kernel_is_a_folder,
          kernel_is_text, kernel_of_another_processor, kernel_truncated_elf, kernel_truncated_bzimage, kernel_empty,
          initrd_missing, initrd_too_large, memory_too_small, memory_beyond_bochs, kvm_without_vmx, out_not_empty,
          report_of_nothing, statuses_are_documented]

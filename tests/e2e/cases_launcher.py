@@ -77,11 +77,15 @@ def verdicts():
 
 def command_lines_nest():
     bottom = SimpleNamespace(kind="linux", cmdline="console=ttyS0", below=None)
-    plan = run.Plan(guest=bottom, depth=3, silicon=SimpleNamespace(WORDS=["tsc_hz=5"]), shadow=False)
+    plan = run.Plan(guest=bottom, depth=3, silicon=SimpleNamespace(WORDS=["tsc_hz=5"]), vmx=["shadow=off"])
     text = run.cmdline(plan, 1008)
     expect(text == "trace=ata trace.sectors=1008 tsc_hz=5 vmx.shadow=off guest=cascade -- vmx.shadow=off guest=cascade"
                    " -- vmx.shadow=off memory=256 guest=linux -- console=ttyS0", text)
-    plan.depth, plan.shadow, plan.traced = 1, True, False
+    plan.vmx = ["L2:like=haswell,ept=on", "L3:ept_2m=off"]
+    text = run.cmdline(plan, 1008)
+    expect(text == "trace=ata trace.sectors=1008 tsc_hz=5 guest=cascade -- vmx.like=haswell vmx.ept=on guest=cascade"
+                   " -- vmx.ept_2m=off memory=256 guest=linux -- console=ttyS0", text)
+    plan.depth, plan.vmx, plan.traced = 1, [], False
     expect(run.cmdline(plan, 0) == "trace=off tsc_hz=5 memory=256 guest=linux -- console=ttyS0", run.cmdline(plan, 0))
 
 

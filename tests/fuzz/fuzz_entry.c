@@ -70,16 +70,12 @@ static struct vmx_caps take_silicon(struct input *in)
         return c;
 }
 
-static struct nested_config take_config(struct input *in)
+/* One feature is masked, and what needs it; or none. */
+static struct feature_mask take_mask(struct input *in)
 {
-        struct nested_config c = NESTED_CONFIG_ALL;
-        const uint8_t off = take_u8(in);
-        c.ept = !(off & 1);
-        c.vpid = !(off & 2);
-        c.unrestricted = !(off & 4);
-        c.shadow = !(off & 8);
-        c.preemption_timer = !(off & 16);
-        return c;
+        struct feature_mask mask = { 0 };
+        mask.off[take_u8(in) % FEATURE_COUNT] = true;
+        return mask;
 }
 
 /* --- bases --- */
@@ -362,8 +358,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct input in = { data, size };
         const struct vmx_caps hw = take_silicon(&in);
-        const struct nested_config config = take_config(&in);
-        const struct vmx_caps caps12 = caps12_derive(&hw, &config);
+        const struct feature_mask mask = take_mask(&in);
+        const struct vmx_caps caps12 = caps12_derive(&hw, &mask);
         struct check_env e = { .caps = &caps12, .mem = &mem, .current = L1GPA(CURRENT), .lma = true };
         const uint64_t noise = take_u64(&in);
         struct vmcs12 v;

@@ -27,7 +27,7 @@ static bool parse(const char *line)
 static void check_defaults(void)
 {
         ck_assert(o.trace_sectors == 0 && o.tsc_hz == 0 && o.guest_kind == GUEST_UNKNOWN);
-        ck_assert(o.shadow && o.nested && !o.console_uart);
+        ck_assert(!o.vmx.off[FEATURE_shadow] && o.nested && !o.console_uart);
 }
 
 START_TEST(defaults)
@@ -54,10 +54,12 @@ START_TEST(every_key)
         ck_assert(parse("guest=linux") && o.guest_kind == GUEST_LINUX);
         ck_assert(parse("guest=cascade") && o.guest_kind == GUEST_CASCADE);
         ck_assert(parse("guest=probe") && o.guest_kind == GUEST_PROBE);
-        ck_assert(parse("vmx=off") && !o.nested && o.shadow);
+        ck_assert(parse("vmx=off") && !o.nested && !o.vmx.off[FEATURE_shadow]);
         ck_assert(parse("vmx=on") && o.nested);
-        ck_assert(parse("vmx.shadow=off") && !o.shadow && o.nested);
-        ck_assert(parse("vmx.shadow=on") && o.shadow);
+        ck_assert(parse("vmx.shadow=off") && o.vmx.off[FEATURE_shadow] && o.nested);
+        ck_assert(parse("vmx.shadow=on") && !o.vmx.off[FEATURE_shadow]);
+        ck_assert(parse("vmx.ept=off vmx.ept_2m=off vmx.ept=on") && !o.vmx.off[FEATURE_ept] && o.vmx.off[FEATURE_ept_2m]);
+        ck_assert(parse("vmx.like=haswell") && o.vmx.off[FEATURE_rdseed] && !o.vmx.off[FEATURE_shadow]);
         ck_assert(parse("console=uart") && o.console_uart);
         ck_assert(parse("console=e9") && !o.console_uart);
         ck_assert(parse("console=auto") && !o.console_uart);
@@ -78,7 +80,7 @@ START_TEST(all_at_once)
         ck_assert(parse("  trace=ata trace.sectors=64   tsc_hz=100000000 guest=cascade vmx.shadow=off console=uart "
                         " -- guest=linux -- console=ttyS0,115200 panic=-1"));
         ck_assert(o.trace_sectors == 64 && o.tsc_hz == 100000000 && o.guest_kind == GUEST_CASCADE);
-        ck_assert(!o.shadow && o.nested && o.console_uart);
+        ck_assert(o.vmx.off[FEATURE_shadow] && o.nested && o.console_uart);
         ck_assert_str_eq(o.guest_cmdline, "guest=linux -- console=ttyS0,115200 panic=-1");
 }
 END_TEST
@@ -93,6 +95,7 @@ START_TEST(bad_words)
                 "vmx=",       "vmx=yes",      "vmx=onn",      "vmx.shadow=1",    "console=com1",
                 "console=",   "level=",       "level=x",      "=",               "=on",
                 "vmx==on",    "vmx=on=on",    "unknown=1",    "VMX=on",          "vmx.shado=on",
+                "vmx.=on",    "vmx.ept=maybe", "vmx.like=zen", "vmx.like=",      "vmx.ept",       "vmx.ept=",      "vmx.none=off",
                 "-",          "---",          "--x",          "\tvmx=on",
         };
         char line[128];
