@@ -92,6 +92,7 @@ L2_CODE(l2_read32);
 L2_CODE(l2_write32);
 L2_CODE(l2_rmw32);
 L2_CODE(l2_post_string);
+L2_CODE(l2_post_in_string);
 L2_CODE(l2_jump);
 L2_CODE(l2_ud);
 L2_CODE(l2_int3);

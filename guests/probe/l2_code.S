@@ -41,6 +41,7 @@
         code    l2_write32, "movl %eax, (%rbx)"
         code    l2_rmw32, "orl %eax, (%rbx)"
         code    l2_post_string, "movq %rbx, %rsi; movl $0x80, %edx; cld; rep outsb"
+        code    l2_post_in_string, "movq %rbx, %rdi; movl $0x80, %edx; cld; insb"
         code    l2_jump, "jmp *%rbx"
         code    l2_ud, "ud2"
         code    l2_int3, "int3"

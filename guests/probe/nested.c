@@ -75,6 +75,7 @@ void nested_run(struct probe *p, const char *words)
         nested_exits(&l2);
         nested_control_registers(&l2);
         nested_ept(&l2);
+        nested_ept_walk(&l2);
         nested_vmfunc(&l2);
         nested_ve(&l2);
         nested_pml(&l2);

@@ -15,6 +15,7 @@ void nested_entry(struct l2 *l);
 void nested_exits(struct l2 *l);
 void nested_control_registers(struct l2 *l);
 void nested_ept(struct l2 *l);
+void nested_ept_walk(struct l2 *l);
 void nested_vmfunc(struct l2 *l);
 void nested_ve(struct l2 *l);
 void nested_pml(struct l2 *l);

@@ -95,6 +95,57 @@ static void pae_paging(struct l2 *l)
                   "a PDPTE with reserved bits");
 }
 
+/* SDM 3C "Accessed and Dirty Flags for EPT": MOV to CR3 loads the PDPTEs through the EPT as data reads, without a linear
+ * address. In 32-bit code l2_write_cr3 takes EDX. */
+static void pdpte_loads(struct l2 *l)
+{
+        static uint64_t pd[512] PAGE_ALIGNED;
+        volatile uint64_t *const pdpt = (volatile uint64_t *)(l2_window[1] + 0x20);
+        for (unsigned i = 0; i < 512; i++)
+                pd[i] = i * SIZE_2M | PTE_LARGE;
+        legacy(l, CR0_PE | CR0_PG);
+        l2_set(l, F_guest_cs_ar, AR_CODE32);
+        l2_set(l, F_guest_cr3, WINDOW_4K + PAGE_SIZE + 0x20);
+        for (unsigned i = 0; i < PDPTE_COUNT; i++) {
+                pdpt[i] = (uint64_t)pd | 1;
+                l2_set(l, F_guest_pdpte0 + 2 * i, i ? 0 : pdpt[0]);
+        }
+        l->gprs.r[GPR_RDX] = WINDOW_NONE + 0x20;
+        l2_run(l, l2_write_cr3);
+        check(l->p, l->exit.reason == EXIT_EPT_VIOLATION && (l->exit.qualification & BITS(8, 0)) == EPTQ_READ &&
+                      ALIGN_DOWN(l->exit.guest_physical, PAGE_SIZE) == WINDOW_NONE,
+              "MOV to CR3 with PDPTEs that the EPT does not map: qualification 0x%llx", (unsigned long long)l->exit.qualification);
+        l->gprs.r[GPR_RDX] = WINDOW_4K + PAGE_SIZE + 0x20;
+        l2_run(l, l2_write_cr3);
+        check(l->p, l->exit.reason == EXIT_VMCALL && vmread(F_guest_pdpte0 + 2 * 3) == ((uint64_t)pd | 1),
+              "MOV to CR3 loads the PDPTEs through the EPT");
+}
+
+/* The same without EPT: VM entry loads them from memory. */
+static void pae_without_ept(struct l2 *l)
+{
+        static uint64_t pd[512] PAGE_ALIGNED;
+        volatile uint64_t *const pdpt = (volatile uint64_t *)(l2_window[1] + 0x40);
+        for (unsigned i = 0; i < 512; i++)
+                pd[i] = i * SIZE_2M | PTE_LARGE;
+        legacy(l, CR0_PE | CR0_PG);
+        l2_set(l, F_proc2_ctls, vmread(F_proc2_ctls) & ~(uint64_t)(PROC2_EPT | PROC2_UNRESTRICTED));
+        l2_set(l, F_guest_cs_ar, AR_CODE32);
+        l2_set(l, F_guest_cr3, (uint64_t)pdpt);
+        for (unsigned i = 0; i < PDPTE_COUNT; i++) {
+                pdpt[i] = i < 2 ? (uint64_t)pd | 1 : 0;
+                l2_set(l, F_guest_pdpte0 + 2 * i, 0);
+        }
+        *(volatile uint32_t *)WINDOW_2M_AT = VALUE;
+        l->gprs.r[GPR_RBX] = SIZE_1G + WINDOW_2M_AT;
+        l2_run(l, l2_read);
+        check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RAX] == VALUE, "PAE paging without EPT: PDPTEs from memory");
+        pdpt[3] = (uint64_t)pd | 3;
+        l2_run(l, l2_read);
+        l2_expect(l, EXIT_REASON_ENTRY_FAIL | EXIT_ENTRY_GUEST_STATE, ENTRY_FAIL_QUAL_PDPTE,
+                  "PAE paging without EPT: reserved bits of a PDPTE");
+}
+
 /* --- pointers to nowhere --- */
 
 /* Bare processors read whatever their bus answers; a cascade answers as if all ones were there, and lives
@@ -135,6 +186,8 @@ void nested_modes(struct l2 *l)
         real_mode(l);
         protected_mode(l);
         pae_paging(l);
+        pdpte_loads(l);
+        pae_without_ept(l);
         if (l->p->cascade)
                 nowhere(l);
         l2_reset(l);

@@ -268,7 +268,7 @@ static enum mmio_status execute_string(const struct mmio_insn *i, const struct m
                         return MMIO_DONE;
                 const enum view_status s = string_once(i, &e, fault);
                 if (s != VIEW_OK)
-                        return s == VIEW_FAULT ? MMIO_FAULT : MMIO_UNSUPPORTED;
+                        return s == VIEW_FAULT ? MMIO_FAULT : MMIO_NOT_RAM;
                 if (i->op != MMIO_STOS)
                         advance(i, &e, GPR_RSI, by);
                 if (i->op != MMIO_LODS)

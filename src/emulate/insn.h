@@ -79,6 +79,7 @@ enum mmio_status {
         MMIO_DONE,
         MMIO_AGAIN,       /* a REP instruction has iterations left: let the guest execute it again */
         MMIO_FAULT,       /* *fault is due; registers show the iterations that were completed */
+        MMIO_NOT_RAM,     /* so do they; fault->at, ->use and ->cr2 say which memory operand is no RAM */
         MMIO_UNSUPPORTED, /* access crosses a page, or MOVS from device to device */
 };
 

@@ -55,6 +55,8 @@ struct walk {
         unsigned shift;  /* log2 of the page size */
         uint64_t base;   /* address of the page */
         uint32_t error;  /* why it failed, as far as the entries tell: PF_PRESENT, PF_RESERVED, PF_KEY */
+        unsigned refused;   /* what the second stage refused: ACCESS_STRUCTURE, with ACCESS_WRITE; 0: nothing */
+        l1gpa_t refused_at; /* first of all */
 };
 
 enum walk_end { WALK_MAPPED, WALK_FAULT };
@@ -73,10 +75,24 @@ static unsigned entry_bytes(const struct walk *w)
         return w->mode == PAGING_32 ? 4 : 8;
 }
 
-static uint64_t read_entry(const struct walk *w, l1gpa_t at)
+/* Our pointer to an entry, or NULL: not RAM, or the second stage refuses. */
+static void *entry_at(struct walk *w, l1gpa_t at, unsigned use)
+{
+        l1gpa_t in_ram = at;
+
+        if (paging_second(w->p, &in_ram, use))
+                return guest_mem_at(w->mem, in_ram, entry_bytes(w));
+        if (!w->refused) {
+                w->refused = use;
+                w->refused_at = at;
+        }
+        return NULL;
+}
+
+static uint64_t read_entry(struct walk *w, l1gpa_t at)
 {
         const unsigned bytes = entry_bytes(w);
-        const void *const e = paging_at(w->mem, w->p, at, bytes);
+        const void *const e = entry_at(w, at, ACCESS_STRUCTURE);
 
         if (!e)
                 return BITS(8 * bytes - 1, 0);
@@ -87,11 +103,11 @@ static uint64_t read_entry(const struct walk *w, l1gpa_t at)
 /* Sets `flags` in the entry of a step unless the guest has changed it since it was read: then the translation
  * used is one that the processor, too, might have used a moment earlier, and the flags have no place to go.
  */
-static void set_flags(const struct walk *w, const struct step *s, uint64_t flags)
+static void set_flags(struct walk *w, const struct step *s, uint64_t flags)
 {
-        void *const e = paging_at(w->mem, w->p, s->at, entry_bytes(w));
+        void *const e = (s->value & flags) == flags ? NULL : entry_at(w, s->at, ACCESS_STRUCTURE | ACCESS_WRITE);
 
-        if (!e || (s->value & flags) == flags)
+        if (!e)
                 return;
         if (entry_bytes(w) == 4) {
                 uint32_t old = (uint32_t)s->value;
@@ -263,7 +279,7 @@ static uint32_t rights_error(const struct walk *w)
 }
 
 /* SDM 3A "Accessed and Dirty Flags". */
-static void mark_used(const struct walk *w)
+static void mark_used(struct walk *w)
 {
         for (unsigned i = 0; i < w->depth; i++) {
                 const bool dirty = i + 1 == w->depth && w->access & ACCESS_WRITE;
@@ -291,12 +307,15 @@ static struct gva_result translate_paged(struct walk *w)
         }
         if (end == WALK_MAPPED)
                 w->error = rights_error(w);
+        if (end == WALK_MAPPED && !w->error && w->access & ACCESS_SET_AD)
+                mark_used(w);
+        if (w->refused)
+                return (struct gva_result){
+                        .status = GVA_NOT_RAM, .linear = w->linear, .at = w->refused_at, .use = w->refused};
         if (end == WALK_FAULT || w->error)
                 return (struct gva_result){.status = GVA_PAGE_FAULT,
                                            .error_code = w->error | access_error(w),
                                            .linear = w->linear};
-        if (w->access & ACCESS_SET_AD)
-                mark_used(w);
         return (struct gva_result){.status = GVA_OK,
                                    .linear = w->linear,
                                    .at = L1GPA(w->base | (w->linear & BITS(w->shift - 1, 0))),
@@ -343,7 +362,8 @@ static bool find_parts(const struct guest_mem *mem, const struct guest_paging *p
                 *fault = guest_translate(mem, p, linear, access);
                 if (fault->status != GVA_OK)
                         return false;
-                uint8_t *const bytes = paging_at(mem, p, fault->at, part);
+                fault->use = access & (ACCESS_WRITE | ACCESS_FETCH);
+                uint8_t *const bytes = paging_at(mem, p, fault->at, part, fault->use);
                 if (!bytes) {
                         fault->status = GVA_NOT_RAM;
                         return false;

@@ -18,8 +18,9 @@
 
 /* What lies between the addresses in the guest's page tables and its RAM: nothing, but for a guest's guest EPT12. */
 struct second_stage {
-        /* Translates one address; what it gives holds up to the end of the page. False: nothing is there. */
-        bool (*translate)(void *ctx, l1gpa_t at, l1gpa_t *out);
+        /* Translates one address that is used so (ACCESS_WRITE, ACCESS_FETCH, ACCESS_STRUCTURE); what it gives holds up
+         * to the end of the page. False: this use is not allowed, or nothing is there. */
+        bool (*translate)(void *ctx, l1gpa_t at, unsigned use, l1gpa_t *out);
         void *ctx;
 };
 
@@ -41,12 +42,14 @@ struct guest_paging {
 #define ACCESS_FETCH  ((unsigned)BIT(1))
 #define ACCESS_SYSTEM ((unsigned)BIT(2))
 #define ACCESS_SET_AD ((unsigned)BIT(3))
+/* Only as a use of an address that page tables hold: an entry of them, which the walk reads or sets a flag in. */
+#define ACCESS_STRUCTURE ((unsigned)BIT(4))
 
 enum gva_status {
         GVA_OK,
         GVA_PAGE_FAULT,   /* error_code and linear (for CR2) are valid */
         GVA_NONCANONICAL, /* #GP or #SS, by segment */
-        GVA_NOT_RAM,      /* translated, but `at` is not RAM; never from guest_translate() */
+        GVA_NOT_RAM,      /* `at` is not RAM. From guest_translate() only if the second stage refuses a page table */
         GVA_UNSUPPORTED,  /* 5-level paging: never offered to the guest */
 };
 
@@ -55,6 +58,7 @@ struct gva_result {
         uint32_t error_code; /* SDM 3A "Page-Fault Exceptions" */
         uint64_t linear;     /* the address that failed: not the first one when an access crosses pages */
         l1gpa_t at;
+        unsigned use;        /* GVA_NOT_RAM: for what */
         uint64_t page_bytes; /* size of the page that maps it; CR0.PG = 0: 4096 */
 };
 
@@ -69,12 +73,16 @@ struct gva_result {
 struct gva_result guest_translate(const struct guest_mem *mem, const struct guest_paging *p, uint64_t linear,
                                   unsigned access);
 
-/* Our pointer to bytes of one page at an address that page tables hold, or NULL. */
-static inline void *paging_at(const struct guest_mem *mem, const struct guest_paging *p, l1gpa_t at, uint64_t bytes)
+/* The address in the guest's RAM of one that page tables hold. False: the second stage refuses. */
+static inline bool paging_second(const struct guest_paging *p, l1gpa_t *at, unsigned use)
 {
-        if (__builtin_expect(p->second != NULL, 0) && !p->second->translate(p->second->ctx, at, &at))
-                return NULL;
-        return guest_mem_at(mem, at, bytes);
+        return __builtin_expect(p->second == NULL, 1) || p->second->translate(p->second->ctx, *at, use, at);
+}
+
+/* Our pointer to bytes of one page at an address that page tables hold, or NULL. */
+static inline void *paging_at(const struct guest_mem *mem, const struct guest_paging *p, l1gpa_t at, uint64_t bytes, unsigned use)
+{
+        return paging_second(p, &at, use) ? guest_mem_at(mem, at, bytes) : NULL;
 }
 
 /* Copies between `n` <= GUEST_LINEAR_MAX bytes at a linear address and our memory. All or nothing: when a

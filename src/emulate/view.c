@@ -87,7 +87,7 @@ static enum view_status answer(const struct guest_view *v, enum seg_reg seg, con
                                               .cr2 = g->linear};
                 return VIEW_FAULT;
         case GVA_NOT_RAM:
-                *fault = (struct guest_fault){.at = g->at, .cr2 = g->linear};
+                *fault = (struct guest_fault){.at = g->at, .use = (uint8_t)g->use, .cr2 = g->linear};
                 return VIEW_NOT_RAM;
         case GVA_NONCANONICAL:
         case GVA_UNSUPPORTED:
@@ -137,8 +137,10 @@ enum view_status view_probe_write(const struct guest_view *v, enum seg_reg seg, 
                 const uint64_t part = end - linear < in_page ? end - linear : in_page;
                 struct gva_result g = guest_translate(v->mem, &v->paging, linear, ACCESS_WRITE);
 
-                if (g.status == GVA_OK && !paging_at(v->mem, &v->paging, g.at, part))
+                if (g.status == GVA_OK && !paging_at(v->mem, &v->paging, g.at, part, ACCESS_WRITE)) {
                         g.status = GVA_NOT_RAM;
+                        g.use = ACCESS_WRITE;
+                }
                 if (g.status != GVA_OK)
                         return answer(v, seg, &g, fault);
                 linear += part;

@@ -42,6 +42,7 @@ struct guest_fault {
         uint32_t error_code;
         uint64_t cr2; /* for #PF and VIEW_NOT_RAM: the linear address */
         l1gpa_t at;   /* for VIEW_NOT_RAM */
+        uint8_t use;  /* for VIEW_NOT_RAM: what for, ACCESS_WRITE, _FETCH, _STRUCTURE */
 };
 
 #define VECTOR_SS 12

@@ -24,7 +24,7 @@
 /* SDM 3C "Exit Qualification for APIC-Access VM Exits from Linear Accesses and Guest-Physical Accesses" */
 #define APICQ_OFFSET BITS(11, 0)
 #define APICQ_TYPE   BITS(15, 12)
-enum apic_access { APIC_ACCESS_READ = 0, APIC_ACCESS_WRITE = 1, APIC_ACCESS_FETCH = 2 };
+enum apic_access { APIC_ACCESS_READ = 0, APIC_ACCESS_WRITE = 1, APIC_ACCESS_FETCH = 2, APIC_ACCESS_PHYSICAL = 15 };
 
 static inline bool apicv_tpr_shadow(const struct vmcs12 *v)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory of the guest's guest, which its hypervisor maps by EPT12: faults of EPT02, and who gets to see them. */
 #include "base/x86.h"
+#include "emulate/paging.h"
 #include "ept02/pml.h"
 #include "hw/vmx_ops.h"
 #include "nested/entry.h"
@@ -78,10 +79,18 @@ void nested_ept_fill(struct nested *n, struct vcpu *v)
                 fold(n, v, n->fill_at, EPTQ_READ | EPTQ_LINEAR_VALID | EPTQ_TRANSLATED, &w, &leaf);
 }
 
-bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at, l1gpa_t *out)
+/* An access of ours in the place of the guest's guest, as an exit qualification tells it. */
+static uint64_t access_of(unsigned use)
 {
-        const struct ept_walk w = nested_has_ept12(n) ? ept12_walk(&v->mem, n->current->v.eptp, at, 0, &n->caps12)
-                                                      : apicv_walk_untranslated(at);
+        if (use & ACCESS_STRUCTURE)
+                return (use & ACCESS_WRITE ? EPTQ_WRITE : EPTQ_READ) | EPTQ_LINEAR_VALID;
+        const uint64_t kind = use & ACCESS_WRITE ? EPTQ_WRITE : use & ACCESS_FETCH ? EPTQ_FETCH : EPTQ_READ;
+        return kind | EPTQ_LINEAR_VALID | EPTQ_TRANSLATED;
+}
+
+bool nested_l2_address(struct nested *n, struct vcpu *v, l2gpa_t at, unsigned use, l1gpa_t *out)
+{
+        const struct ept_walk w = walk(n, v, at, access_of(use));
         *out = w.l1gpa;
         return w.verdict == EPT_OK && !apicv_is_access_page(&n->current->v, w.l1gpa);
 }
@@ -102,14 +111,19 @@ static enum nested_ept violation(struct nested *n, const struct vcpu *v, const s
         return NESTED_EPT_REFLECT;
 }
 
-enum nested_ept nested_ept_missing(struct nested *n, struct vcpu *v, l2gpa_t at, uint64_t linear, bool write)
+static enum apic_access apic_access_of(unsigned use)
 {
-        const uint64_t access = (write ? EPTQ_WRITE : EPTQ_READ) | EPTQ_LINEAR_VALID | EPTQ_TRANSLATED;
-        const struct ept_walk w = walk(n, v, at, access);
+        if (use & ACCESS_STRUCTURE)
+                return APIC_ACCESS_PHYSICAL;
+        return use & ACCESS_WRITE ? APIC_ACCESS_WRITE : use & ACCESS_FETCH ? APIC_ACCESS_FETCH : APIC_ACCESS_READ;
+}
+
+enum nested_ept nested_ept_missing(struct nested *n, struct vcpu *v, l2gpa_t at, uint64_t linear, unsigned use)
+{
+        const struct ept_walk w = walk(n, v, at, access_of(use));
         if (w.verdict == EPT_OK)
-                return apicv_is_access_page(&n->current->v, w.l1gpa)
-                               ? reflect_apic_access(n, w.l1gpa, write ? APIC_ACCESS_WRITE : APIC_ACCESS_READ)
-                               : NESTED_EPT_MMIO;
+                return apicv_is_access_page(&n->current->v, w.l1gpa) ? reflect_apic_access(n, w.l1gpa, apic_access_of(use))
+                                                                     : NESTED_EPT_MMIO;
         nested_set_exit_field(n, FI_guest_physical, at.raw);
         nested_set_exit_field(n, FI_guest_linear, linear);
         if (w.verdict == EPT_VIOLATION)

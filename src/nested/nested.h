@@ -134,12 +134,13 @@ enum nested_ept {
 };
 enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct exit_info *x, l1gpa_t *at);
 
-/* Where an address of the guest's guest is in the guest's memory. False: EPT12 does not map it, or accesses to it are not
- * to be made but to be told to the guest hypervisor. */
-bool nested_l2_address(const struct nested *n, const struct vcpu *v, l2gpa_t at, l1gpa_t *out);
-/* Memory of the guest's guest that an instruction of it needs, which we emulate, is not to be had. If that is for the
- * guest hypervisor to solve, completes the exit information as nested_ept_fault() does; _MMIO: EPT12 does map it. */
-enum nested_ept nested_ept_missing(struct nested *n, struct vcpu *v, l2gpa_t at, uint64_t linear, bool write);
+/* Where an address of the guest's guest is in the guest's memory, for an access that we make in its place; `use` is what
+ * for (ACCESS_* of emulate/paging.h). Flags of EPT12 are set and logged. False: EPT12 does not allow it, or accesses to it
+ * are not to be made but to be told to the guest hypervisor. */
+bool nested_l2_address(struct nested *n, struct vcpu *v, l2gpa_t at, unsigned use, l1gpa_t *out);
+/* That access, to this linear address, was refused or met no RAM. If that is for the guest hypervisor to solve, completes
+ * the exit information as nested_ept_fault() does; _MMIO: EPT12 does map it. */
+enum nested_ept nested_ept_missing(struct nested *n, struct vcpu *v, l2gpa_t at, uint64_t linear, unsigned use);
 
 /* Before the guest's guest runs on after an EPT violation that its hypervisor served: maps what is there now, which saves
  * a second violation for the same address. */

@@ -108,6 +108,14 @@ static void bus_write(void *ctx, l1gpa_t at, unsigned bytes, uint64_t value)
         device_act(r, &v);
 }
 
+/* Memory that an instruction of a guest's guest needs and that its hypervisor has yet to map. */
+static bool missing_memory(struct run *r, const struct guest_fault *f)
+{
+        if (!r->nested.in_l2 || !nested_has_ept02(&r->nested))
+                return false;
+        return serve_l2_memory(r, nested_ept_missing(&r->nested, &r->v, L2GPA(f->at.raw), f->cr2, f->use));
+}
+
 static bool decode_at_rip(struct run *r, const struct guest_view *view, struct mmio_insn *insn, struct guest_fault *fault)
 {
         uint8_t code[INSN_BYTES_MAX];
@@ -118,6 +126,8 @@ static bool decode_at_rip(struct run *r, const struct guest_view *view, struct m
                 inject_fault(r, fault);
                 return false;
         }
+        if (s == VIEW_NOT_RAM && missing_memory(r, fault))
+                return false;
         if (s != VIEW_OK || mmio_decode(&r->decoder, rip, code, got, view->mode_bits, insn) != DECODE_OK) {
                 console_log(r->v.console, "no emulation for the instruction at rip 0x%llx of the guest",
                             (unsigned long long)rip);
@@ -152,6 +162,10 @@ void device_mmio(struct run *r, l1gpa_t at, bool is_write)
         case MMIO_FAULT:
                 inject_fault(r, &fault);
                 break;
+        case MMIO_NOT_RAM:
+                if (missing_memory(r, &fault))
+                        break;
+                run_end(r, EXIT_STATUS_GUEST_KILLED, "device memory as both operands of an instruction");
         case MMIO_UNSUPPORTED:
                 run_end(r, EXIT_STATUS_GUEST_KILLED, "an access to device memory that is not emulated");
         }
@@ -178,14 +192,6 @@ static void port_out(void *ctx, uint16_t port, unsigned bytes, uint32_t value)
         device_out(ctx, port, bytes, value);
 }
 
-/* Memory that an instruction of a guest's guest needs and that its hypervisor has yet to map. */
-static bool missing_memory(struct run *r, const struct guest_fault *f, bool write)
-{
-        if (!r->nested.in_l2 || !nested_has_ept02(&r->nested))
-                return false;
-        return serve_l2_memory(r, nested_ept_missing(&r->nested, &r->v, L2GPA(f->at.raw), f->cr2, write));
-}
-
 static void string_io(struct run *r, const struct exit_info *x)
 {
         struct string_io s;
@@ -207,7 +213,7 @@ static void string_io(struct run *r, const struct exit_info *x)
                 inject_fault(r, &fault);
                 break;
         case STRING_IO_NOT_RAM:
-                if (missing_memory(r, &fault, s.in))
+                if (missing_memory(r, &fault))
                         break;
                 run_end(r, EXIT_STATUS_GUEST_KILLED, "INS or OUTS with device memory as its operand");
         }

@@ -15,10 +15,10 @@ static uint8_t mode_bits(const struct guest_view *g)
         return cs_ar & AR_DB ? 32 : 16;
 }
 
-static bool by_ept12(void *ctx, l1gpa_t at, l1gpa_t *out)
+static bool by_ept12(void *ctx, l1gpa_t at, unsigned use, l1gpa_t *out)
 {
-        const struct run *r = ctx;
-        return nested_l2_address(&r->nested, &r->v, L2GPA(at.raw), out);
+        struct run *r = ctx;
+        return nested_l2_address(&r->nested, &r->v, L2GPA(at.raw), use, out);
 }
 
 void run_view(void *ctx, struct guest_view *out)

@@ -18,12 +18,13 @@ static uint64_t ram[RAM_BYTES / sizeof(uint64_t)] __attribute__((aligned(4096)))
 static uint64_t before[RAM_BYTES / sizeof(uint64_t)];
 static const struct guest_mem mem = { .ram = (uint8_t *)ram, .low_bytes = RAM_BYTES };
 
-/* A second stage that moves pages around and has holes. */
-static bool translate(void *ctx, l1gpa_t at, l1gpa_t *out)
+/* A second stage that moves pages around, has holes, and every third page read-only. */
+static bool translate(void *ctx, l1gpa_t at, unsigned use, l1gpa_t *out)
 {
         const uint8_t *key = ctx;
         *out = L1GPA(at.raw ^ (uint64_t)(*key & 7) << PAGE_SHIFT);
-        return (at.raw >> PAGE_SHIFT & 15) != (*key >> 4);
+        BUG_UNLESS(!(use & ~(ACCESS_WRITE | ACCESS_FETCH | ACCESS_STRUCTURE)));
+        return (at.raw >> PAGE_SHIFT & 15) != (*key >> 4) && !((use & ACCESS_WRITE) && (at.raw >> PAGE_SHIFT) % 3 == 0);
 }
 
 static struct guest_paging take_paging(struct input *in, const struct second_stage *second)
@@ -76,7 +77,7 @@ static void check_translate(const struct guest_paging *p, uint64_t linear, unsig
         if (!(access & ACCESS_SET_AD))
                 BUG_UNLESS(memcmp(ram, before, sizeof(ram)) == 0);
         check_flags_only();
-        BUG_UNLESS(a.status != GVA_NOT_RAM);
+        BUG_UNLESS(a.status != GVA_NOT_RAM || (p->second && (a.use & ACCESS_STRUCTURE)));
         if (a.status == GVA_PAGE_FAULT)
                 BUG_UNLESS(!(a.error_code & PF_WRITE) == !(access & ACCESS_WRITE));
         else if (a.status == GVA_OK && (p->cr0 & CR0_PG))

@@ -4,12 +4,14 @@
  * A guest hypervisor changes its tables at random, flushes, and its guest touches random addresses; faults are served
  * as src/nested does it: walk of EPT12, lookup in EPT01, combination, installation. After a flush of everything, what
  * EPT02 holds must be exactly what the two steps give; without one it may be old, but never leaves the guest's RAM.
+ * Some accesses are logged: each dirty flag that appears has its entry, and a full log stops whatever sets a flag.
  * The seed is printed; EPT02_SEED in the environment sets it. */
 #include <stdio.h>
 #include <string.h>
 #include "suite.h"
 #include "base/bits.h"
 #include "ept02/ept02.h"
+#include "ept02/pml.h"
 #include "vmx/controls.h"
 
 #define OPERATIONS  100000
@@ -19,6 +21,7 @@
 #define EPT02_POOL  20   /* few enough to run short */
 #define ROOTS       3
 #define CHOICES     5
+#define LOG_AT      (TABLES * PAGE_SIZE) /* page of the log, behind the tables */
 
 static const unsigned indices[CHOICES] = { 0, 1, 3, 5, 511 }; /* of entries that are ever set */
 _Static_assert(CHOICES == 5, "check_all() counts in base 5");
@@ -30,6 +33,9 @@ static struct vmx_caps caps12;
 static struct page_pool pool01, pool02;
 static struct ept02_cache cache;
 static uint64_t eptp01, eptps[ROOTS];
+static uint8_t tables_before[TABLES * PAGE_SIZE];
+static struct pml pml = { .address = LOG_AT, .index = PML_ENTRIES - 1 };
+static unsigned logged, log_full;
 
 /* xorshift64* */
 static uint64_t any(void)
@@ -174,6 +180,7 @@ static struct direct two_steps(uint64_t eptp12, uint64_t at, unsigned needs)
         const unsigned shift12 = 3 + 9 * level;
         const uint64_t l1 = ALIGN_DOWN(e & EPTE_ADDR, BIT(shift12)) + at % BIT(shift12);
         const uint8_t *there = guest_mem_at(&mem, L1GPA(l1), 1);
+        d.dirty = e & EPTE_D;
         if (!there) {
                 d.verdict = EPT02_L0_MMIO;
                 return d;
@@ -182,7 +189,6 @@ static struct direct two_steps(uint64_t eptp12, uint64_t at, unsigned needs)
         d.shift = shift_in_ram(l1) < shift12 ? shift_in_ram(l1) : shift12;
         d.hpa = (uint64_t)there;
         d.attributes = e & (EPTE_MEMTYPE | EPTE_IPAT);
-        d.dirty = e & EPTE_D;
         return d;
 }
 
@@ -253,6 +259,29 @@ static const uint64_t accesses[] = {
         0,
 };
 
+/* A walk of a guest hypervisor that logs. `clean`: the leaf's dirty flag was clear. False: the log is full. */
+static bool walk_logged(uint64_t eptp12, uint64_t at, uint64_t access, bool clean, bool writes, struct ept_walk *w)
+{
+        if (one_in(50))
+                pml.index = (uint16_t)(one_in(3) ? any() : below(PML_ENTRIES));
+        const struct pml before = pml;
+        memcpy(tables_before, ram, sizeof(tables_before));
+        *w = ept12_walk_logged(&mem, eptp12, L2GPA(at), access, &caps12, &pml);
+        const bool dirtied = w->verdict == EPT_OK && clean && writes;
+        REQUIRE(!(dirtied && pml_is_full(&before)), "%#llx: dirty without an entry", (unsigned long long)at);
+        REQUIRE(pml.index == (uint16_t)(before.index - dirtied), "%#llx: the index is %u", (unsigned long long)at, pml.index);
+        if (dirtied) {
+                uint64_t entry;
+                memcpy(&entry, ram + LOG_AT + before.index * 8u, sizeof(entry));
+                REQUIRE(entry == ALIGN_DOWN(at, PAGE_SIZE), "%#llx is logged as %#llx", (unsigned long long)at, (unsigned long long)entry);
+                logged++;
+        }
+        if (pml_is_full(&before) || w->verdict == EPT_LOG_FULL)
+                REQUIRE(!memcmp(tables_before, ram, sizeof(tables_before)), "%#llx: a flag without room", (unsigned long long)at);
+        log_full += w->verdict == EPT_LOG_FULL;
+        return w->verdict != EPT_LOG_FULL;
+}
+
 /* Counts by verdict, so that a run which only ever sees one of them is noticed. */
 static void touch(unsigned counts[4])
 {
@@ -262,7 +291,13 @@ static void touch(unsigned counts[4])
         const bool structure = (access & EPTQ_LINEAR_VALID) && !(access & EPTQ_TRANSLATED);
         const unsigned needs = (access & 7) | (tracks && structure ? 3 : 0);
 
-        const struct ept_walk w = ept12_walk(&mem, eptp12, L2GPA(at), access, &caps12);
+        const struct direct first = two_steps(eptp12, at, needs);
+        const bool clean = (first.verdict == EPT02_FILLED || first.verdict == EPT02_L0_MMIO) && !first.dirty;
+        struct ept_walk w;
+        if (!tracks || one_in(2))
+                w = ept12_walk(&mem, eptp12, L2GPA(at), access, &caps12);
+        else if (!walk_logged(eptp12, at, access, clean, needs & 2, &w))
+                return;
         const struct ept01_leaf e01 = ept01_lookup(eptp01, w.l1gpa);
         struct ept02_leaf leaf;
         const enum ept02_verdict verdict = ept02_combine(&w, &e01, access, &leaf);
@@ -328,6 +363,7 @@ static void run(void)
                 ck_assert_msg(counts[i] > OPERATIONS / 500, "verdict %u came %u times", i, counts[i]);
         ck_assert_msg(filled > OPERATIONS / 50, "%u filled entries were seen", filled);
         ck_assert_uint_gt(evictions, 0);
+        ck_assert_msg(logged > OPERATIONS / 1000 && log_full > OPERATIONS / 1000, "%u logged, %u full", logged, log_full);
         ept02_invalidate_all(&cache);
         ck_assert(cache.pages == 0 && pool02.used[POOL_EPT02] == ROOTS);
 }

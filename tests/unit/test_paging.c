@@ -284,20 +284,26 @@ START_TEST(table_outside_ram)
 }
 END_TEST
 
-/* A second stage that maps the page at 1 MiB + n to that at n, but for the one that *ctx names. */
+/* A second stage that maps the page at 1 MiB + n to that at n, but for one page and some uses of it. */
 #define STAGE_BASE 0x100000ull
+#define ANY_USE    (~0u)
 
-static bool stage(void *ctx, l1gpa_t at, l1gpa_t *out)
+struct refused {
+        uint64_t page;
+        unsigned use; /* or ANY_USE */
+};
+
+static bool stage(void *ctx, l1gpa_t at, unsigned use, l1gpa_t *out)
 {
-        const uint64_t missing = *(const uint64_t *)ctx;
+        const struct refused *r = ctx;
         *out = L1GPA(at.raw - STAGE_BASE);
-        return at.raw >= STAGE_BASE && ALIGN_DOWN(at.raw, PAGE_SIZE) != missing;
+        return at.raw >= STAGE_BASE && (ALIGN_DOWN(at.raw, PAGE_SIZE) != r->page || (r->use != ANY_USE && r->use != use));
 }
 
 START_TEST(second_stage)
 {
-        uint64_t missing = 0;
-        const struct second_stage second = {.translate = stage, .ctx = &missing};
+        struct refused refused = {0, ANY_USE};
+        const struct second_stage second = {.translate = stage, .ctx = &refused};
         struct guest_paging p = {.second = &second, .maxphyaddr = 40};
         struct gva_result fault;
         uint8_t got[32], bytes[32] = "through two stages, over a page";
@@ -306,9 +312,16 @@ START_TEST(second_stage)
         ck_assert(!memcmp(ram + 5 * PAGE_SIZE - 16, bytes, sizeof(bytes)));
         ck_assert(guest_read_linear(&mem, &p, STAGE_BASE + 5 * PAGE_SIZE - 16, got, sizeof(got), 0, &fault));
         ck_assert(!memcmp(got, bytes, sizeof(bytes)));
-        missing = STAGE_BASE + 5 * PAGE_SIZE;
+        refused.page = STAGE_BASE + 5 * PAGE_SIZE;
         ck_assert(!guest_read_linear(&mem, &p, STAGE_BASE + 5 * PAGE_SIZE - 16, got, sizeof(got), 0, &fault));
-        ck_assert(fault.status == GVA_NOT_RAM && fault.at.raw == missing);
+        ck_assert(fault.status == GVA_NOT_RAM && fault.at.raw == refused.page && fault.use == 0);
+        refused.use = ACCESS_WRITE;
+        ck_assert(guest_read_linear(&mem, &p, STAGE_BASE + 5 * PAGE_SIZE - 16, got, sizeof(got), ACCESS_SET_AD, &fault));
+        ck_assert(!guest_write_linear(&mem, &p, STAGE_BASE + 5 * PAGE_SIZE - 16, got, sizeof(got), 0, &fault));
+        ck_assert(fault.status == GVA_NOT_RAM && fault.at.raw == refused.page && fault.use == ACCESS_WRITE);
+        refused.use = ACCESS_FETCH;
+        ck_assert(!guest_read_linear(&mem, &p, STAGE_BASE + 5 * PAGE_SIZE - 16, got, sizeof(got), ACCESS_FETCH, &fault));
+        ck_assert(fault.status == GVA_NOT_RAM && fault.use == ACCESS_FETCH);
         /* The tables themselves go through it as well. */
         p = paging_4level();
         p.second = &second;
@@ -318,8 +331,17 @@ START_TEST(second_stage)
         *entry64(PDPT, 3) += STAGE_BASE;
         *entry64(PD, 5) += STAGE_BASE;
         ck_assert(guest_translate(&mem, &p, PAGE_LINEAR(8), 0).status == GVA_OK);
-        missing = STAGE_BASE + PD;
-        ck_assert(guest_translate(&mem, &p, PAGE_LINEAR(8), 0).status == GVA_PAGE_FAULT);
+        refused = (struct refused){STAGE_BASE + PD, ANY_USE};
+        struct gva_result g = guest_translate(&mem, &p, PAGE_LINEAR(8), 0);
+        ck_assert(g.status == GVA_NOT_RAM && g.use == ACCESS_STRUCTURE && g.at.raw == STAGE_BASE + PD + 5 * 8 &&
+                  g.linear == PAGE_LINEAR(8));
+        /* A flag that cannot be set is a write to the table; the tables above may have got theirs. */
+        refused.use = ACCESS_STRUCTURE | ACCESS_WRITE;
+        ck_assert(guest_translate(&mem, &p, PAGE_LINEAR(8), 0).status == GVA_OK);
+        g = guest_translate(&mem, &p, PAGE_LINEAR(8), ACCESS_SET_AD);
+        ck_assert(g.status == GVA_NOT_RAM && g.use == (ACCESS_STRUCTURE | ACCESS_WRITE) && g.at.raw == STAGE_BASE + PD + 5 * 8);
+        *entry64(PD, 5) |= A;
+        ck_assert(guest_translate(&mem, &p, PAGE_LINEAR(8), ACCESS_SET_AD).status == GVA_OK);
 }
 END_TEST
 
