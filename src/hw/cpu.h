@@ -109,6 +109,35 @@ static inline void hw_outs_w(uint16_t port, const void *words, uint64_t count)
         __asm__ volatile("rep outsw" : "+S"(words), "+c"(count) : "d"(port) : "memory");
 }
 
+/* Bases of the descriptor tables in use. */
+#define HW_TABLE_BASE(name, insn)                                                                            \
+        static inline uint64_t name(void)                                                                    \
+        {                                                                                                    \
+                struct {                                                                                     \
+                        uint16_t limit;                                                                      \
+                        uint64_t base;                                                                       \
+                } __attribute__((packed)) r;                                                                 \
+                __asm__(insn " %0" : "=m"(r));                                                               \
+                return r.base;                                                                               \
+        }
+HW_TABLE_BASE(hw_gdt_base, "sgdt")
+HW_TABLE_BASE(hw_idt_base, "sidt")
+#undef HW_TABLE_BASE
+
+/* The pointer at GS:0. */
+static inline void *hw_gs_self(void)
+{
+        void *p;
+        __asm__("mov %%gs:0, %0" : "=r"(p));
+        return p;
+}
+
+static inline uint64_t hw_vmcall(uint64_t rax, uint64_t rbx, uint64_t rcx)
+{
+        __asm__ volatile("vmcall" : "+a"(rax) : "b"(rbx), "c"(rcx) : "memory", "cc");
+        return rax;
+}
+
 static inline void hw_wbinvd(void)
 {
         __asm__ volatile("wbinvd" : : : "memory");

@@ -6,6 +6,7 @@
 #define CASCADE_HW_HYPERCALL_H
 
 #include <stdint.h>
+#include "hw/cpu.h"
 
 /* CPUID leaf CASCADE_CPUID_BASE: EAX = highest leaf, EBX/ECX/EDX = "cascadecasca" (SDM 2A "CPUID": leaves
  * 0x40000000 and up are left to software). Leaf +1: EAX = absolute level of the cascade that answers. */
@@ -29,9 +30,7 @@ enum hypercall_number {
 
 static inline uint64_t hypercall(enum hypercall_number nr, uint64_t rbx, uint64_t rcx)
 {
-        uint64_t rax = nr;
-        __asm__ volatile("vmcall" : "+a"(rax) : "b"(rbx), "c"(rcx) : "memory", "cc");
-        return rax;
+        return hw_vmcall(nr, rbx, rcx);
 }
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "hw/cpu.h"
 #include "trace/console.h"
 
 struct run;
@@ -21,9 +22,7 @@ _Static_assert(offsetof(struct cpu_local, stack_guard) == 0x28, "System V psABI,
 
 static inline struct cpu_local *cpu_local(void)
 {
-        struct cpu_local *c;
-        __asm__("mov %%gs:0, %0" : "=r"(c));
-        return c;
+        return hw_gs_self();
 }
 
 #endif

@@ -10,30 +10,10 @@
 #include "vmx/cpu_local.h"
 #include "vmx/fields.h"
 
-
-struct table_register {
-        uint16_t limit;
-        uint64_t base;
-} __attribute__((packed));
-
-static uint64_t gdt_base(void)
-{
-        struct table_register r;
-        __asm__("sgdt %0" : "=m"(r));
-        return r.base;
-}
-
-static uint64_t idt_base(void)
-{
-        struct table_register r;
-        __asm__("sidt %0" : "=m"(r));
-        return r.base;
-}
-
 /* SDM 3A "TSS Descriptor in 64-bit mode": the base is spread over the descriptor. */
 static uint64_t tss_base(void)
 {
-        const uint64_t *d = (const uint64_t *)(gdt_base() + SEL_TSS);
+        const uint64_t *d = (const uint64_t *)(hw_gdt_base() + SEL_TSS);
         return GET(d[0], BITS(39, 16)) | GET(d[0], BITS(63, 56)) << 24 | d[1] << 32;
 }
 
@@ -61,8 +41,8 @@ void host_state_write(struct vcpu *v)
                 { F_host_fs_base, (uint64_t)cpu_local() },
                 { F_host_gs_base, (uint64_t)cpu_local() },
                 { F_host_tr_base, tss_base() },
-                { F_host_gdtr_base, gdt_base() },
-                { F_host_idtr_base, idt_base() },
+                { F_host_gdtr_base, hw_gdt_base() },
+                { F_host_idtr_base, hw_idt_base() },
                 { F_host_rsp, (uint64_t)v + sizeof(v->gprs) },
                 { F_host_rip, (uint64_t)vmx_exit_point },
         };
