@@ -21,9 +21,11 @@
 
 #define CR4_PSE   BIT(4)
 #define CR4_PAE   BIT(5)
+#define CR4_PGE   BIT(7)
 #define CR4_VMXE  BIT(13)
 #define CR4_SMXE  BIT(14)
 #define CR4_PCIDE BIT(17)
+#define CR4_SMEP  BIT(20)
 #define CR4_CET   BIT(23)
 
 #define EFER_SCE BIT(0)

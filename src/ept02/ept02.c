@@ -129,6 +129,30 @@ void ept02_install(struct ept02_cache *c, struct ept02_root *r, l2gpa_t at, cons
         c->fills++;
 }
 
+/* Takes out the leaf that translates `at`. False: there is none. */
+static bool drop_leaf(struct ept02_root *r, uint64_t at)
+{
+        uint64_t *table = r->table;
+        for (unsigned level = EPT_LEVELS; level && !(at >> EPT_GPA_BITS); level--) {
+                uint64_t *e = &table[ept_index(at, level)];
+                if (!*e)
+                        break;
+                if (is_leaf(*e, level)) {
+                        *e = 0;
+                        return true;
+                }
+                table = table_of(*e);
+        }
+        return false;
+}
+
+void ept02_violated(struct ept02_cache *c, const struct ept02_root *by, l2gpa_t at, bool by_processor)
+{
+        for (struct ept02_root *r = c->root; r < c->root + EPT02_ROOTS; r++)
+                if (r->table && !((r->eptp12 ^ by->eptp12) & EPTP_ADDR) && drop_leaf(r, at.raw) && !(by_processor && r == by))
+                        ept_flush(c->hw, ept02_eptp(r));
+}
+
 void ept02_invalidate(struct ept02_cache *c, uint64_t eptp12)
 {
         for (struct ept02_root *r = c->root; r < c->root + EPT02_ROOTS; r++)

@@ -46,6 +46,11 @@ uint64_t ept02_eptp(const struct ept02_root *r);
 /* Enters a leaf at `at`. When pages run short everything else of the cache is dropped first. */
 void ept02_install(struct ept02_cache *c, struct ept02_root *r, l2gpa_t at, const struct ept02_leaf *leaf);
 
+/* The guest hypervisor gets an EPT violation for `at` in the tables that `by` stands for. That invalidates the mappings of
+ * the address, in all that belongs to its EPTP12 (SDM 3C "Operations that Invalidate Cached Mappings"): what is mapped there
+ * then needs no INVEPT. `by_processor`: the processor saw the violation too, and has done so in what it cached of `by`. */
+void ept02_violated(struct ept02_cache *c, const struct ept02_root *by, l2gpa_t at, bool by_processor);
+
 /* INVEPT of the guest hypervisor: one EPTP12, or all of them. The processor's caches are flushed too. SDM 3C "INVEPT": of
  * an EPTP only the address counts, so one with the other setting of the A/D bit is flushed as well. */
 void ept02_invalidate(struct ept02_cache *c, uint64_t eptp12);

@@ -213,7 +213,7 @@ struct insn_result nested_enter(struct nested *n, struct vcpu *v, bool launch)
         r->last_use = ++n->uses;
         n->entered_by_launch = launch;
         region12_switch_to(n, v, r);
-        if (r->guest_due || r->checks_due)
+        if (r->guest_due || r->checks_due || r->v.entry_msr_load_count)
                 region12_pull_guest(n, r);
         else
                 region12_pull_flow(n, r);

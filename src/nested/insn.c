@@ -17,6 +17,7 @@ struct insn {
         struct nested *n;
         struct vcpu *v;
         const struct exit_info *x;
+        struct region12 *vmcs; /* what VMREAD and VMWRITE access and failures are reported in; NULL: none */
         void (*view_fill)(void *ctx, struct guest_view *out);
         void *view_ctx;
         bool view_valid;
@@ -36,10 +37,10 @@ static struct insn_result raise(uint8_t vector, bool has_error)
 /* SDM 3C "Conventions": VMfail is VMfailValid with an error number if there is a current VMCS. */
 static struct insn_result vm_fail(struct insn *i, enum vmx_insn_error error)
 {
-        if (!i->n->current)
+        if (!i->vmcs)
                 return fail_invalid;
         const struct vmcs_field_info f = vmcs_field_at(FI_insn_error);
-        region12_write(i->n, i->v, i->n->current, &f, error);
+        region12_write(i->n, i->v, i->vmcs, &f, error);
         return (struct insn_result){ .outcome = INSN_FAIL_VALID, .error = error };
 }
 
@@ -237,7 +238,7 @@ static bool field_find(const struct insn *i, uint64_t enc, struct vmcs_field_inf
 
 static struct insn_result vmread_insn(struct insn *i)
 {
-        struct region12 *r = i->n->current;
+        struct region12 *r = i->vmcs;
         if (!r)
                 return fail_invalid;
         struct vmcs_field_info f;
@@ -259,7 +260,7 @@ static struct insn_result vmread_insn(struct insn *i)
 
 static struct insn_result vmwrite_insn(struct insn *i)
 {
-        struct region12 *r = i->n->current;
+        struct region12 *r = i->vmcs;
         if (!r)
                 return fail_invalid;
         uint64_t value = 0;
@@ -355,6 +356,7 @@ struct insn_result nested_insn(struct nested *n, struct vcpu *v, const struct ex
         i.n = n;
         i.v = v;
         i.x = x;
+        i.vmcs = n->in_l2 ? region12_linked(n) : n->current;
         i.view_fill = view;
         i.view_ctx = ctx;
         i.view_valid = false;

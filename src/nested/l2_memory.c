@@ -95,9 +95,11 @@ bool nested_l2_address(struct nested *n, struct vcpu *v, l2gpa_t at, unsigned us
         return w.verdict == EPT_OK && !apicv_is_access_page(&n->current->v, w.l1gpa);
 }
 
-/* A violation of EPT12: an exception for the guest's guest, or an exit. */
-static enum nested_ept violation(struct nested *n, const struct vcpu *v, const struct ept_walk *w, l2gpa_t at, uint64_t linear)
+/* A violation of EPT12: an exception for the guest's guest, or an exit. `by_processor`: of EPT02 too. */
+static enum nested_ept violation(struct nested *n, const struct vcpu *v, const struct ept_walk *w, l2gpa_t at,
+                                 uint64_t linear, bool by_processor)
 {
+        ept02_violated(&n->ept02, nested_root02(n), at, by_processor);
         const struct ve_cause cause = {
                 .walk = w,
                 .guest_linear = linear,
@@ -127,7 +129,7 @@ enum nested_ept nested_ept_missing(struct nested *n, struct vcpu *v, l2gpa_t at,
         nested_set_exit_field(n, FI_guest_physical, at.raw);
         nested_set_exit_field(n, FI_guest_linear, linear);
         if (w.verdict == EPT_VIOLATION)
-                return violation(n, v, &w, at, linear);
+                return violation(n, v, &w, at, linear, false);
         reflect_walk(n, &w);
         return NESTED_EPT_REFLECT;
 }
@@ -151,7 +153,7 @@ enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct 
         case EPT02_L1_VIOLATION:
                 n->fill_due = true;
                 n->fill_at = gpa;
-                return violation(n, v, &w, gpa, x->guest_linear);
+                return violation(n, v, &w, gpa, x->guest_linear, true);
         case EPT02_L1_MISCONFIG:
         case EPT02_L1_LOG_FULL:
                 reflect_walk(n, &w);

@@ -7,6 +7,7 @@
 #include "nested/entry.h"
 #include "nested/region.h"
 #include "vmx/ctl.h"
+#include "vmx/root.h"
 #include "vmx/vmcs01.h"
 
 /* SDM 3C "VMX Aborts" */
@@ -117,29 +118,29 @@ static uint64_t nmi_blocking_left(const struct region12 *r)
         return r->v.pin_ctls & PIN_VIRTUAL_NMI ? 0 : vmread(F_guest_interruptibility) & INTRBLK_NMI;
 }
 
-/* Makes vmcs01 current and loads the guest hypervisor's host state. `now`: what its guest left in the registers that host
+/* Makes vmcs01 current and loads the guest hypervisor's host state. `l2`: what its guest left in the registers that host
  * state does not load; NULL: that guest's state was never loaded. False: VMX abort. */
-static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *now)
+static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *l2)
 {
         struct region12 *r = n->current;
-        uint64_t nmi_blocking = now ? nmi_blocking_left(r) : 0;
-        struct l2_at_exit own;
+        const uint64_t blocking02 = l2 ? nmi_blocking_left(r) : 0;
         const bool nmi_blocked = vmread(F_guest_interruptibility) & INTRBLK_NMI;
+        n->in_l2 = false;
         region12_switch_back(n, v, r);
         if (__builtin_expect(nmi_blocked, 0))
                 hw_unblock_nmi(); /* Bochs 2.7 would keep it for the guest hypervisor: docs/silicon.md */
-        if (__builtin_expect(!now, 0)) {
-                own = l1_now(v);
-                now = &own;
-                nmi_blocking = vmread(F_guest_interruptibility) & INTRBLK_NMI;
-        }
-        n->in_l2 = false;
         if (n->tsc_offset01)
                 ctl_write(v, tsc_offset, n->tsc_offset01);
+        /* SDM 3C "Operations that Invalidate Cached Mappings": a VM exit without VPIDs invalidates those of VPID 0, which
+         * the guest hypervisor's own are to it. */
+        if (!(vmcs12_proc2(&r->v) & PROC2_VPID))
+                vpid_flush(v->hw, VPID01);
 
-        if (!r->host_known || !same(&r->host_for, now)) {
-                merge_host_to_l1(&r->v, &n->caps12, now, &r->host);
-                r->host_for = *now;
+        const struct l2_at_exit now = l2 ? *l2 : l1_now(v);
+        const uint64_t nmi_blocking = l2 ? blocking02 : vmread(F_guest_interruptibility) & INTRBLK_NMI;
+        if (!r->host_known || !same(&r->host_for, &now)) {
+                merge_host_to_l1(&r->v, &n->caps12, &now, &r->host);
+                r->host_for = now;
                 r->host_known = true;
         }
         if (!(v->parent_is_cascade ? write_l1_state(true, v, &r->host) : write_l1_state(false, v, &r->host)))
@@ -180,8 +181,11 @@ static void restore_unsaved(const struct nested *n, const struct vcpu *v, struct
 /* What the exit left in vmcs02, before anything in it is replaced. */
 void nested_note_exit(struct nested *n)
 {
-        if (n->exit_info_in_image)
-                region12_pull_exit(n, n->current);
+        if (!n->exit_info_in_image)
+                return;
+        const uint32_t error = n->current->v.insn_error; /* the one read-only field that no exit writes */
+        region12_pull_exit(n, n->current);
+        n->current->v.insn_error = error;
 }
 
 static void trace_reflect(struct nested *n, struct vcpu *v)
@@ -192,13 +196,17 @@ static void trace_reflect(struct nested *n, struct vcpu *v)
 }
 
 /* SDM 3C "VM-Entry Failures During or After Loading Guest State": no state is saved, the launch state stays. Guest state
- * that failed its checks was not loaded, and may be anything; that of a failure in the MSR list was. */
+ * that failed its checks was not loaded, and may be anything; that of a failure in the MSR list was, and r->v has what
+ * vmcs12 holds of it. */
 static bool leave_failed_entry(struct nested *n, struct vcpu *v, uint32_t reason)
 {
         const struct l2_at_exit now = l2_now();
         if (n->entered_by_launch)
                 n->current->v.launched = 0;
-        return leave(n, v, GET(reason, EXIT_REASON_BASIC) == EXIT_ENTRY_MSR_LOAD ? &now : NULL);
+        if (GET(reason, EXIT_REASON_BASIC) != EXIT_ENTRY_MSR_LOAD)
+                return leave(n, v, NULL);
+        region12_push_guest(n, n->current);
+        return leave(n, v, &now);
 }
 
 bool nested_reflect(struct nested *n, struct vcpu *v)

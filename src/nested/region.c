@@ -16,7 +16,7 @@
 
 void region12_switch_to(struct nested *n, struct vcpu *v, struct region12 *r)
 {
-        if (n->shadowing)
+        if (n->shadowing && !n->in_l2)
                 vmcs_switch(v, &r->hw, false, &r->hw);
         else
                 vmcs_make_current(v, &r->hw);
@@ -24,7 +24,9 @@ void region12_switch_to(struct nested *n, struct vcpu *v, struct region12 *r)
 
 void region12_switch_back(struct nested *n, struct vcpu *v, struct region12 *r)
 {
-        if (n->shadowing)
+        if (n->in_l2)
+                vmcs_make_current(v, &n->current->hw);
+        else if (n->shadowing)
                 vmcs_switch(v, &r->hw, true, &v->vmcs01);
         else
                 vmcs_make_current(v, &v->vmcs01);
@@ -89,6 +91,15 @@ static void push(struct nested *n, const struct region12 *r)
 #undef FIELD
 }
 
+void region12_push_guest(struct nested *n, const struct region12 *r)
+{
+#define FIELD(name, enc, width, home, shadow, needs)                                                         \
+        if (HELD(name, enc, home, needs, TYPE_GUEST))                                                        \
+                vmwrite(enc, r->v.name);
+#include "vmx/fields.def"
+#undef FIELD
+}
+
 /* Where the truth of a field is. */
 static bool is_in_hw(const struct nested *n, const struct vmcs_field_info *f)
 {
@@ -131,6 +142,11 @@ struct region12 *region12_find(struct nested *n, l1gpa_t at)
                 if (r->used && r->at.raw == at.raw)
                         return r;
         return NULL;
+}
+
+struct region12 *region12_linked(struct nested *n)
+{
+        return n->current->v.vmcs_link == LINK_NONE ? NULL : region12_find(n, L1GPA(n->current->v.vmcs_link));
 }
 
 void region12_drop(struct nested *n, struct vcpu *v, struct region12 *r)

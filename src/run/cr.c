@@ -7,12 +7,22 @@
 #include "run/inject.h"
 #include "vmx/ctl.h"
 #include "vmx/fields.h"
+#include "vmx/root.h"
 #include "vmx/vmcs01.h"
 
 #define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR4_LA57    BIT(12)
 /* Features that CPUID hides; the silicon's own reserved bits come on top. */
 #define CR4_HIDDEN  (CR4_SMXE | CR4_LA57 | CR4_CET)
+
+/* SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches": writes to these bits. VMWRITE does not. */
+#define CR0_FLUSHES CR0_PG
+#define CR4_FLUSHES (CR4_PGE | CR4_PAE | CR4_PCIDE | CR4_SMEP)
+
+static void flush_translations(const struct run *r)
+{
+        vpid_flush(r->v.hw, r->nested.in_l2 ? VPID02 : VPID01);
+}
 
 static uint64_t gpr(struct run *r, unsigned reg)
 {
@@ -59,6 +69,8 @@ static bool write_cr0(struct run *r, uint64_t value)
         }
         if (((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) && !load_pdptes(r, value, cr4, efer))
                 return false;
+        if ((value ^ old) & CR0_FLUSHES)
+                flush_translations(r);
         vmwrite(F_guest_cr0, (value & ~(CR0_CD | CR0_NW)) | (r->v.hw->cr0_fixed0 & CR0_NE));
         ctl_write(&r->v, cr0_shadow, value);
         return true;
@@ -76,8 +88,10 @@ static bool write_cr4(struct run *r, uint64_t value)
                 return false;
         if ((value & CR4_PCIDE) && !(old & CR4_PCIDE) && (!(efer & EFER_LMA) || (vmread(F_guest_cr3) & BITS(11, 0))))
                 return false;
-        if (((value ^ old) & (CR4_PAE | CR4_PSE | BIT(7) | BIT(20))) && !load_pdptes(r, ctl_guest_cr0(&r->v), value, efer))
+        if (((value ^ old) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)) && !load_pdptes(r, ctl_guest_cr0(&r->v), value, efer))
                 return false;
+        if ((value ^ old) & CR4_FLUSHES)
+                flush_translations(r);
         vmwrite(F_guest_cr4, value | CR4_VMXE);
         ctl_write(&r->v, cr4_shadow, value);
         return true;
