@@ -7,11 +7,12 @@ from . import procs
 from .paths import BUILD, ROOT
 
 PREBUILT = "CASCADE_PREBUILT"
+FOLDERS = {"unit": ["unit", "model"]}  # of tests/, where the tests of a suite are defined; else the one of its name
 
 
 def _targets(suites):
     """What is for use, and what the tests of these suites need: ninja's own default would build all tests as well."""
-    folders = tuple(str(ROOT / "tests" / suite) + os.sep for suite in suites)
+    folders = tuple(str(ROOT / "tests" / folder) + os.sep for suite in suites for folder in FOLDERS.get(suite, [suite]))
     targets = json.loads((BUILD / "meson-info" / "intro-targets.json").read_text(encoding="utf-8"))
     return [os.path.relpath(name, BUILD) for t in targets if t["build_by_default"] or t["defined_in"].startswith(folders)
             for name in t["filename"]]

@@ -12,7 +12,7 @@ from . import build, guest, packages, paths, procs, twin
 from .statuses import STATUS, Fail
 
 WORKERS = 2
-SUITES = ("fuzz", "unit", "host")  # of meson
+SUITES = ("fuzz", "model", "unit", "host")  # of meson
 SUITE_TIMEOUT_S = 600.0
 GROUPS = ("launcher", "input", "image", "run", "probe", "twin")
 LONG_GROUPS = ("kvm",)  # with --all
