@@ -74,6 +74,7 @@ void nested_run(struct probe *p, const char *words)
         nested_entry(&l2);
         nested_exits(&l2);
         nested_control_registers(&l2);
+        nested_controls(&l2);
         nested_ept(&l2);
         nested_ept_walk(&l2);
         nested_vmfunc(&l2);

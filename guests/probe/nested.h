@@ -14,6 +14,7 @@ void nested_vmxoff(struct l2 *l); /* leaves VMX off */
 void nested_entry(struct l2 *l);
 void nested_exits(struct l2 *l);
 void nested_control_registers(struct l2 *l);
+void nested_controls(struct l2 *l);
 void nested_ept(struct l2 *l);
 void nested_ept_walk(struct l2 *l);
 void nested_vmfunc(struct l2 *l);

@@ -79,7 +79,9 @@ static void write_controls(struct nested *n, struct vcpu *v, struct region12 *r)
         ctl_write(v, cr0_shadow, c.cr0_shadow);
         ctl_write(v, cr4_mask, c.cr4_mask);
         ctl_write(v, cr4_shadow, c.cr4_shadow);
-        ctl_write(v, tsc_offset, c.tsc_offset);
+        ctl_write(v, tsc_offset, c.tsc.offset);
+        if (c.proc2 & PROC2_TSC_SCALING)
+                ctl_write(v, tsc_multiplier, c.tsc.multiplier);
         if (c.proc2 & PROC2_PLE) {
                 ctl_write(v, ple_gap, c.ple_gap);
                 ctl_write(v, ple_window, c.ple_window);

@@ -33,18 +33,32 @@ static uint32_t nmi_pin(const struct vmcs12 *v)
         return v->pin_ctls & PIN_NMI ? v->pin_ctls & PIN_VIRTUAL_NMI : PIN_VIRTUAL_NMI;
 }
 
+/* Scaling takes part in offsetting and does nothing without. */
+static bool scaled(const struct vmcs12 *v)
+{
+        return (v->proc_ctls & PROC_TSC_OFFSET) && (vmcs12_proc2(v) & PROC2_TSC_SCALING);
+}
+
+struct tsc_map merge_tsc(const struct vmcs12 *v, uint64_t offset01)
+{
+        const struct tsc_map map12 = { .multiplier = scaled(v) ? v->tsc_multiplier : TSC_UNSCALED,
+                                       .offset = v->proc_ctls & PROC_TSC_OFFSET ? v->tsc_offset : 0 };
+        return tsc_map_behind(offset01, map12);
+}
+
 static void merge_words(const struct vmcs12 *v, const struct vmcs01_policy *p, const struct vmx_caps *hw,
                         struct vmcs02_controls *out)
 {
         const bool timer = p->preemption_timer || (v->pin_ctls & PIN_PREEMPTION_TIMER);
         const bool shadow = p->shadow && (vmcs12_proc2(v) & PROC2_SHADOW);
 
-        out->tsc_offset = p->tsc_offset + (v->proc_ctls & PROC_TSC_OFFSET ? v->tsc_offset : 0);
+        out->tsc = merge_tsc(v, p->tsc_offset);
         out->pin = fit(OWN_PIN | nmi_pin(v) | p->pin | (timer ? PIN_PREEMPTION_TIMER : 0), hw->pin);
         out->proc =
-                fit(OWN_PROC | apicv_proc(v) | (v->proc_ctls & PASS_PROC) | p->proc | (out->tsc_offset ? PROC_TSC_OFFSET : 0),
+                fit(OWN_PROC | apicv_proc(v) | (v->proc_ctls & PASS_PROC) | p->proc | (out->tsc.offset || scaled(v) ? PROC_TSC_OFFSET : 0),
                     hw->proc);
-        out->proc2 = fit(OWN_PROC2 | (vmcs12_proc2(v) & PASS_PROC2) | p->proc2 | (shadow ? PROC2_SHADOW : 0),
+        out->proc2 = fit(OWN_PROC2 | (vmcs12_proc2(v) & PASS_PROC2) | p->proc2 | (shadow ? PROC2_SHADOW : 0) |
+                                 (scaled(v) ? PROC2_TSC_SCALING : 0),
                          hw->proc2);
         out->exit = fit(OWN_EXIT | p->exit | (timer ? EXIT_CTL_SAVE_PREEMPTION_TIMER : 0), hw->exit);
         out->entry = fit(OWN_ENTRY | (v->entry_ctls & ENTRY_CTL_GUEST_64) | p->entry, hw->entry);

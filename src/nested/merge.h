@@ -5,6 +5,7 @@
 #define CASCADE_NESTED_MERGE_H
 
 #include "emulate/view.h"
+#include "nested/tsc.h"
 #include "nested/vmcs12.h"
 #include "vmx/caps.h"
 
@@ -14,7 +15,7 @@ struct vmcs01_policy {
         uint32_t pin, proc, proc2, exit, entry; /* control bits to set if the silicon has them */
         uint32_t exception_bitmap;
         uint64_t cr0_mask, cr4_mask; /* bits that the guest does not own */
-        uint64_t tsc_offset;         /* that the guest itself runs with */
+        uint64_t tsc_offset;         /* that the guest itself runs with; cascade does not scale its guest's TSC */
         bool preemption_timer;       /* a deadline of ours is armed */
         bool shadow;                 /* offer hardware shadowing on to the guest's guest where vmcs12 does */
 };
@@ -26,7 +27,7 @@ struct vmcs02_controls {
         uint32_t ple_gap, ple_window;
         uint64_t cr3_target[4];
         uint64_t cr0_mask, cr0_shadow, cr4_mask, cr4_shadow;
-        uint64_t tsc_offset;
+        struct tsc_map tsc; /* the multiplier counts if proc2 says so */
 };
 
 /* Precondition: *v has passed check_controls() with capabilities derived from *hw. guest_cr0 and guest_cr4 of
@@ -41,6 +42,9 @@ struct vmcs02_controls {
  * Registers, Debug Registers, and MSRs"). */
 void merge_controls(const struct vmcs12 *v, const struct vmcs01_policy *policy, const struct vmx_caps *hw,
                     struct vmcs02_controls *out);
+
+/* How the guest's guest reads the TSC, while the guest itself reads it `offset01` later. */
+struct tsc_map merge_tsc(const struct vmcs12 *v, uint64_t offset01);
 
 /* MSRs and DR7 of the guest hypervisor as it executed VMLAUNCH: they stay in force where vmcs12 does not
  * load. */

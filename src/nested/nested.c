@@ -67,7 +67,7 @@ void nested_set_tsc_offset01(struct nested *n, struct vcpu *v, uint64_t offset)
         for (struct region12 *r = n->region; r < n->region + NESTED_REGIONS; r++)
                 r->controls_dirty = true;
         ctl_write(v, proc_ctls, ctl_read(v, proc_ctls) | PROC_TSC_OFFSET);
-        ctl_write(v, tsc_offset, offset + (nested_proc12(n) & PROC_TSC_OFFSET ? n->current->v.tsc_offset : 0));
+        ctl_write(v, tsc_offset, n->in_l2 ? merge_tsc(&n->current->v, offset).offset : offset);
 }
 
 /* --- time --- */

@@ -15,7 +15,7 @@
 
 /* Control fields whose values are remembered beside the VMCS, see ctl.h. */
 #define CTL_FIELDS(CTL_FIELD)                                                                                \
-        CTL_FIELD(vpid) CTL_FIELD(io_bitmap_a) CTL_FIELD(io_bitmap_b) CTL_FIELD(msr_bitmap) CTL_FIELD(tsc_offset) CTL_FIELD(vmfunc_ctls) CTL_FIELD(eptp) CTL_FIELD(vmread_bitmap)  \
+        CTL_FIELD(vpid) CTL_FIELD(io_bitmap_a) CTL_FIELD(io_bitmap_b) CTL_FIELD(msr_bitmap) CTL_FIELD(tsc_offset) CTL_FIELD(tsc_multiplier) CTL_FIELD(vmfunc_ctls) CTL_FIELD(eptp) CTL_FIELD(vmread_bitmap)  \
         CTL_FIELD(vmwrite_bitmap) CTL_FIELD(xss_exit_bitmap) CTL_FIELD(vmcs_link) CTL_FIELD(pin_ctls)         \
         CTL_FIELD(proc_ctls) CTL_FIELD(proc2_ctls) CTL_FIELD(exit_ctls) CTL_FIELD(entry_ctls)                 \
         CTL_FIELD(exception_bitmap) CTL_FIELD(pf_error_mask) CTL_FIELD(pf_error_match)                        \

@@ -126,13 +126,81 @@ START_TEST(tsc_offsets_add_up)
         const struct vmcs12 on = { .proc_ctls = PROC_TSC_OFFSET, .tsc_offset = 1000 },
                             off = { .tsc_offset = 1000 };
         const struct vmcs01_policy p = { .tsc_offset = ~0ull };
-        ck_assert_uint_eq(merged(&on, &no_policy).tsc_offset, 1000);
+        ck_assert_uint_eq(merged(&on, &no_policy).tsc.offset, 1000);
         ck_assert(merged(&on, &no_policy).proc & PROC_TSC_OFFSET);
-        ck_assert_uint_eq(merged(&off, &no_policy).tsc_offset, 0);
+        ck_assert_uint_eq(merged(&off, &no_policy).tsc.offset, 0);
         ck_assert(!(merged(&off, &no_policy).proc & PROC_TSC_OFFSET));
-        ck_assert_uint_eq(merged(&on, &p).tsc_offset, 999);
-        ck_assert_uint_eq(merged(&off, &p).tsc_offset, ~0ull);
+        ck_assert_uint_eq(merged(&on, &p).tsc.offset, 999);
+        ck_assert_uint_eq(merged(&off, &p).tsc.offset, ~0ull);
         ck_assert(merged(&off, &p).proc & PROC_TSC_OFFSET);
+}
+END_TEST
+
+START_TEST(tsc_map_vectors)
+{
+        static const struct {
+                uint64_t offset01;
+                struct tsc_map m12, m02;
+        } rows[] = {
+                { 0, { TSC_UNSCALED, 0 }, { TSC_UNSCALED, 0 } },
+                { 7, { TSC_UNSCALED, 5 }, { TSC_UNSCALED, 12 } },
+                { 7, { TSC_UNSCALED * 2, 5 }, { TSC_UNSCALED * 2, 19 } },
+                { 7, { TSC_UNSCALED / 2, 0 }, { TSC_UNSCALED / 2, 3 } },
+                { -7ull, { TSC_UNSCALED / 2, 0 }, { TSC_UNSCALED / 2, -4ull } }, /* rounds down */
+                { -1ull, { 1, 10 }, { 1, 9 } },
+                { 1, { 0, 10 }, { 0, 10 } },
+                { 1ull << 63, { TSC_UNSCALED, 0 }, { TSC_UNSCALED, 1ull << 63 } },
+                { 1ull << 63, { UINT64_MAX, 0 }, { UINT64_MAX, 1ull << 15 } }, /* the upper bits are lost */
+                { UINT64_MAX >> 1, { UINT64_MAX, 1 }, { UINT64_MAX, 0xfffffffffffe8001ull } },
+        };
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                const struct tsc_map m = tsc_map_behind(rows[i].offset01, rows[i].m12);
+                ck_assert_msg(m.multiplier == rows[i].m02.multiplier && m.offset == rows[i].m02.offset,
+                              "row %zu: %#llx", i, (unsigned long long)m.offset);
+        }
+}
+END_TEST
+
+/* Through both maps one after the other, or through the one: the same reading, or one tick less. */
+START_TEST(tsc_maps_compose)
+{
+        uint64_t x = 12345;
+        for (unsigned n = 0; n < 100000; n++) {
+                uint64_t r[4];
+                for (unsigned i = 0; i < ARRAY_LEN(r); i++) {
+                        x = x * 6364136223846793005u + 1442695040888963407u;
+                        r[i] = x >> (x >> 59);
+                }
+                const uint64_t tsc = r[0] >> 4, offset = (r[1] & 1 ? -(r[1] >> 5) : r[1] >> 5);
+                if ((int64_t)(tsc + offset) < 0)
+                        continue; /* the TSC that is ahead has wrapped */
+                const struct tsc_map m12 = { r[2], r[3] };
+                const uint64_t both = tsc_read(m12, tsc + offset), one = tsc_read(tsc_map_behind(offset, m12), tsc);
+                REQUIRE(both - one <= 1, "%#llx or %#llx", (unsigned long long)both, (unsigned long long)one);
+        }
+}
+END_TEST
+
+START_TEST(tsc_scaling_counts_with_offsetting_only)
+{
+        const struct vmcs12 on = { .proc_ctls = PROC_SECONDARY | PROC_TSC_OFFSET, .proc2_ctls = PROC2_TSC_SCALING,
+                                   .tsc_multiplier = TSC_UNSCALED * 3 };
+        struct vmcs12 no_offset = on, no_scaling = on;
+        const struct vmcs01_policy p = { .tsc_offset = 10 };
+        no_offset.proc_ctls = PROC_SECONDARY;
+        no_scaling.proc2_ctls = 0;
+        struct vmcs02_controls c = merged(&on, &no_policy);
+        ck_assert((c.proc & PROC_TSC_OFFSET) && (c.proc2 & PROC2_TSC_SCALING));
+        ck_assert(c.tsc.multiplier == TSC_UNSCALED * 3 && c.tsc.offset == 0);
+        ck_assert_uint_eq(merged(&on, &p).tsc.offset, 30);
+        c = merged(&no_offset, &p);
+        ck_assert(!(c.proc2 & PROC2_TSC_SCALING) && c.tsc.multiplier == TSC_UNSCALED && c.tsc.offset == 10);
+        c = merged(&no_scaling, &p);
+        ck_assert(!(c.proc2 & PROC2_TSC_SCALING) && c.tsc.multiplier == TSC_UNSCALED && c.tsc.offset == 10);
+        struct vmx_caps old = hw;
+        old.proc2.may1 &= ~PROC2_TSC_SCALING;
+        merge_controls(&no_offset, &p, &old, &c);
+        ck_assert(!(c.proc2 & PROC2_TSC_SCALING));
 }
 END_TEST
 
@@ -342,6 +410,9 @@ int main(void)
         tcase_add_test(t, silicon_limits);
         tcase_add_test(t, timer_and_shadow);
         tcase_add_test(t, tsc_offsets_add_up);
+        tcase_add_test(t, tsc_map_vectors);
+        tcase_add_test(t, tsc_maps_compose);
+        tcase_add_test(t, tsc_scaling_counts_with_offsetting_only);
         tcase_add_test(t, control_register_masks);
         tcase_add_test(t, other_fields_pass);
         tcase_add_test(t, what_is_not_loaded_stays);
