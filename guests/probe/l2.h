@@ -88,6 +88,7 @@ L2_CODE(l2_write_dr7);
 L2_CODE(l2_read_dr6);
 L2_CODE(l2_read);
 L2_CODE(l2_write);
+L2_CODE(l2_modify);
 L2_CODE(l2_read32);
 L2_CODE(l2_write32);
 L2_CODE(l2_rmw32);

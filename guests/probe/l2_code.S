@@ -37,6 +37,7 @@
         code    l2_read_dr6, "movq %db6, %rcx"
         code    l2_read, "movq (%rbx), %rax"
         code    l2_write, "movq %rax, (%rbx)"
+        code    l2_modify, "lock addq $1, (%rbx)"
         code    l2_read32, "movl (%rbx), %eax"
         code    l2_write32, "movl %eax, (%rbx)"
         code    l2_rmw32, "orl %eax, (%rbx)"

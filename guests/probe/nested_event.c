@@ -252,6 +252,41 @@ static void external_interrupts(struct l2 *l)
         apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 }
 
+/* SDM 3C "Other Causes of VM Exits": which of several exits that are due at an entry comes first. */
+static void priorities(struct l2 *l)
+{
+        static const struct {
+                const char *what;
+                uint32_t pin, proc, reason;
+        } rows[] = {
+                { "an interrupt window before an interrupt that exits", PIN_EXT_INTR, PROC_INTR_WINDOW, EXIT_INTR_WINDOW },
+                { "an interrupt window before an interrupt of the guest", 0, PROC_INTR_WINDOW, EXIT_INTR_WINDOW },
+                { "an NMI window before both", PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI,
+                  PROC_INTR_WINDOW | PROC_NMI_WINDOW, EXIT_NMI_WINDOW },
+                { "the preemption timer before all", PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER,
+                  PROC_INTR_WINDOW | PROC_NMI_WINDOW, EXIT_PREEMPTION_TIMER },
+        };
+        l2_reset(l);
+        l2_set(l, F_pin_ctls, vmread(F_pin_ctls) | PIN_NMI | PIN_VIRTUAL_NMI);
+        l2_run(l, twin_iret_vmcall); /* Bochs 2.7 keeps blocking of virtual NMIs until an IRET */
+        for (unsigned i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+                const bool halted = i & 1;
+                l2_reset(l);
+                l2_set(l, F_pin_ctls, vmread(F_pin_ctls) | rows[i / 2].pin);
+                l2_proc_on(l, rows[i / 2].proc);
+                l2_set(l, F_guest_preemption_timer, 0);
+                l2_set(l, F_guest_rflags, RFLAGS_FIXED1 | RFLAGS_IF);
+                l2_set(l, F_guest_activity, halted ? ACTIVITY_HLT : ACTIVITY_ACTIVE);
+                irq_forget(VECTOR_TIMER, EOI_APIC);
+                apic_write(APIC_ICR, ICR_SELF | VECTOR_TIMER);
+                l2_run(l, l2_nops);
+                check(l->p, l->exit.reason == rows[i / 2].reason && l->exit.rip == (uint64_t)l2_nops, "%s%s: reason %u",
+                      rows[i / 2].what, halted ? ", in HLT" : "", l->exit.reason);
+                irq_let_in();
+                check(l->p, trap_count(VECTOR_TIMER) == 1, "the interrupt was kept");
+        }
+}
+
 /* --- two VMCSs --- */
 
 static void alternating(struct l2 *l)
@@ -298,5 +333,6 @@ void nested_events(struct l2 *l)
         windows(l);
         preemption_timer(l);
         external_interrupts(l);
+        priorities(l);
         alternating(l);
 }

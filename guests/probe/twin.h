@@ -87,6 +87,8 @@ extern uint8_t twin_stack[TWIN_STACK_BYTES];
 void twin_guest_prepare(struct twin *t);
 void twin_iret(void); /* executes IRET, and nothing else changes */
 extern const uint8_t twin_iret_vmcall[];
+/* The EPT's table of 1 GiB each; the first entry maps what is RAM, the others are free. */
+uint64_t *twin_ept_pdpt(void);
 /* The vector whose stub `rip` is in, or -1. */
 int twin_stub_vector(const struct twin *t, uint64_t rip);
 

@@ -13,7 +13,13 @@
         CLASS(legacy)       \
         CLASS(mixed)        \
         CLASS(toggle)       \
-        CLASS(field)
+        CLASS(field)        \
+        CLASS(event)        \
+        CLASS(inval)        \
+        CLASS(pointer)      \
+        CLASS(list)         \
+        CLASS(ept)          \
+        CLASS(irq)
 
 #define CLASS(word)              \
         unsigned word##_count(void); \

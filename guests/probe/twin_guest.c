@@ -9,8 +9,8 @@
 #define PAGE_ALIGNED __attribute__((aligned(4096)))
 #define VECTORS      256u
 #define GATE64       0x8e00ull /* present, 64-bit or 32-bit interrupt gate */
-#define PTE_TABLE    0x23ull   /* present, writable, accessed */
-#define PTE_LARGE    0xe3ull   /* present, writable, accessed, dirty, large */
+#define PTE_TABLE    0x27ull   /* present, writable, of users, accessed */
+#define PTE_LARGE    0xe7ull   /* present, writable, of users, accessed, dirty, large */
 #define PDPTE_P      1ull
 #define LOW_GIB      4u
 #define REAL_STUBS   0x50000u /* real mode cannot reach the probe: free memory of any PC */
@@ -70,6 +70,11 @@ static void build_tables(void)
                 ept_pd[i] = i * SIZE_2M | EPT_PAGE;
         ept_pdpt[0] = (uint64_t)ept_pd | EPT_TABLE;
         ept_pml4[0] = (uint64_t)ept_pdpt | EPT_TABLE;
+}
+
+uint64_t *twin_ept_pdpt(void)
+{
+        return ept_pdpt;
 }
 
 struct setting {

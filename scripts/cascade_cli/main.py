@@ -90,6 +90,7 @@ def _add_others(sub):
     p.add_argument("--seed", metavar="N", type=_count, default=1, help="of the twin run's generator (default 1)")
     p.add_argument("--cases", metavar="N", type=_count, help="of the twin run, spread over its classes (default all)")
     p.add_argument("--words", metavar="S", help="more words for the twin run's probe, such as class=event or only=123")
+    p.add_argument("--cpu", metavar="MODEL", default=silicon_bochs.MODEL, help="of Bochs's processors, for the twin run")
     p.add_argument("--json", metavar="FILE", help="write the twin run's result as JSON; - is stdout")
     p.add_argument("--out", metavar="DIR", help="keep the files of the twin run's machines here")
     p.set_defaults(command=test.command)

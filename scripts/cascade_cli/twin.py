@@ -102,10 +102,10 @@ def compare(stacks, rules=None):
     return verdict
 
 
-def _on_the_processor(stack, words, run_dir, progress):
+def _on_the_processor(stack, words, cpu, run_dir, progress):
     """The probe in the place of cascade."""
     argv = silicon_bochs.prepare(silicon.Machine(run_dir=run_dir, image=paths.PROBE, modules=[], cmdline=words,
-                                                 memory_mib=MEMORY_MIB))
+                                                 memory_mib=MEMORY_MIB, cpu=cpu))
     driver = drive.Driver(run_dir, 0, progress, on_log=stack.take)
     stopped = driver.run(argv, TIMEOUT_S)
     for path in silicon_bochs.leftovers(run_dir):
@@ -114,9 +114,9 @@ def _on_the_processor(stack, words, run_dir, progress):
     return stopped
 
 
-def _under_cascade(stack, words, run_dir, progress, shadow):
+def _under_cascade(stack, words, cpu, run_dir, progress):
     plan = run.Plan(guest=guest.probe(words), depth=stack.depth, silicon=silicon_bochs, memory_mib=MEMORY_MIB,
-                    traced=False, shadow=shadow, timeout_s=TIMEOUT_S, on_console=stack.take)
+                    traced=False, cpu=cpu, timeout_s=TIMEOUT_S, on_console=stack.take)
     ended = run.execute(plan, run_dir, progress).ended
     stack.error = ended.text
     return ended if ended.status in (STATUS["INTERRUPTED"], STATUS["DISK_FULL"]) else None
@@ -146,17 +146,17 @@ class _Quiet(Progress):
         self._watch.tick()
 
 
-def measure(words, base_dir, progress, shadow=True, depths=DEPTHS):
+def measure(words, cpu, base_dir, progress):
     """Runs all stacks, two at a time; returns them, the bare processor first."""
-    stacks = [Stack(depth) for depth in depths]
+    stacks = [Stack(depth) for depth in DEPTHS]
     watch = Watch(stacks, progress)
 
     def one(stack):
         run_dir = base_dir / stack.name.replace(" ", "-")
         run_dir.mkdir()
         if stack.depth:
-            return _under_cascade(stack, words, run_dir, _Quiet(watch), shadow)
-        return _on_the_processor(stack, words, run_dir, _Quiet(watch))
+            return _under_cascade(stack, words, cpu, run_dir, _Quiet(watch))
+        return _on_the_processor(stack, words, cpu, run_dir, _Quiet(watch))
 
     with ThreadPoolExecutor(2) as pool:
         for ended in pool.map(one, stacks):
@@ -205,7 +205,7 @@ def command(args, progress):
     with tempfile.TemporaryDirectory(prefix="cascade-twin-") as scratch:
         base = Path(args.out) if args.out else Path(scratch)
         base.mkdir(parents=True, exist_ok=True)
-        stacks = measure(command_line(args.seed, args.cases, args.words), base, progress)
+        stacks = measure(command_line(args.seed, args.cases, args.words), args.cpu, base, progress)
     progress.clear()
     verdict = compare(stacks)
     if args.json:

@@ -114,22 +114,51 @@ static enum nested_intr exit_when(bool window)
         return shadow && window ? NESTED_INTR_WINDOW : NESTED_INTR_EXIT;
 }
 
+/* The exit for a window of vmcs12 that is open and comes before what has arrived, or EXIT_EXCEPTION_NMI, which is none.
+ * SDM 3C "Other Causes of VM Exits" */
+static enum exit_reason window_first(const struct vmcs12 *v, bool nmi, uint64_t injected)
+{
+        const bool nmi_injected = (injected & INTR_VALID) && GET(injected, INTR_TYPE) == INTR_TYPE_NMI;
+        if ((v->proc_ctls & PROC_NMI_WINDOW) && !nmi_injected && !(vmread(F_guest_interruptibility) & INTRBLK_NMI))
+                return EXIT_NMI_WINDOW;
+        const bool interrupts = !(injected & INTR_VALID) && (vmread(F_guest_rflags) & RFLAGS_IF);
+        return !nmi && (v->proc_ctls & PROC_INTR_WINDOW) && interrupts ? EXIT_INTR_WINDOW : EXIT_EXCEPTION_NMI;
+}
+
+/* The preemption timer comes before both windows, the NMI window before NMIs, the interrupt window before interrupts.
+ * The processor itself makes those exits; but Bochs 2.7 does not wake a halted guest for a window. */
+static enum nested_intr in_turn(const struct nested *n, bool nmi, enum nested_intr otherwise)
+{
+        const struct vmcs12 *v = &n->current->v;
+        if (route_l1_wants_preemption_timer(v) && vmread(F_guest_preemption_timer) + n->timer12_rest == 0)
+                return NESTED_INTR_LATER;
+        if (!(v->proc_ctls & (PROC_NMI_WINDOW | PROC_INTR_WINDOW)))
+                return otherwise;
+        const uint64_t injected = vmread(F_entry_intr_info);
+        const enum exit_reason window = window_first(v, nmi, injected);
+        if (window == EXIT_EXCEPTION_NMI)
+                return otherwise;
+        if (vmread(F_guest_activity) != ACTIVITY_HLT || (injected & INTR_VALID))
+                return NESTED_INTR_WINDOW;
+        return window == EXIT_NMI_WINDOW ? NESTED_INTR_NMI_WINDOW_EXIT : NESTED_INTR_WINDOW_EXIT;
+}
+
 enum nested_intr nested_want_intr_exit(const struct nested *n)
 {
         if (!route_l1_wants_ext_intr(&n->current->v))
-                return NESTED_INTR_INJECT;
-        return exit_when(vmread(F_guest_rflags) & RFLAGS_IF);
+                return in_turn(n, false, NESTED_INTR_INJECT);
+        return in_turn(n, false, exit_when(vmread(F_guest_rflags) & RFLAGS_IF));
 }
 
 enum nested_intr nested_want_nmi_exit(const struct nested *n)
 {
         if (!route_l1_wants_nmi(&n->current->v))
-                return NESTED_INTR_INJECT;
+                return in_turn(n, true, NESTED_INTR_INJECT);
         const bool blocked = vmread(F_guest_interruptibility) & INTRBLK_NMI;
         if (n->current->v.pin_ctls & PIN_VIRTUAL_NMI)
-                return exit_when(!blocked);
+                return in_turn(n, true, exit_when(!blocked));
         /* SDM 3C "Interruptibility State": in force for as long as the guest's guest runs. */
-        return blocked ? NESTED_INTR_BLOCKED : exit_when(false);
+        return in_turn(n, true, blocked ? NESTED_INTR_BLOCKED : exit_when(false));
 }
 
 bool nested_acks_intr(const struct nested *n)

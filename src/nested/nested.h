@@ -162,6 +162,9 @@ enum nested_intr {
         NESTED_INTR_EXIT_SOON, /* after the event that the next entry injects: nested_force_exit() */
         NESTED_INTR_WINDOW,    /* when the shadow of STI or MOV SS is over: a window tells */
         NESTED_INTR_BLOCKED,   /* not before its guest has left: NMIs without virtual NMIs */
+        NESTED_INTR_LATER,     /* after an exit that comes first, and that the processor makes */
+        NESTED_INTR_WINDOW_EXIT,     /* after an exit for the interrupt window that the guest hypervisor has open, */
+        NESTED_INTR_NMI_WINDOW_EXIT, /* or for its NMI window: nested_make_exit() */
 };
 enum nested_intr nested_want_intr_exit(const struct nested *n);
 enum nested_intr nested_want_nmi_exit(const struct nested *n);

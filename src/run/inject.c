@@ -197,6 +197,7 @@ static bool to_guest_hypervisor(struct run *r, bool nmi)
         case NESTED_INTR_INJECT:
                 return false;
         case NESTED_INTR_BLOCKED:
+        case NESTED_INTR_LATER:
                 return true;
         case NESTED_INTR_WINDOW:
                 set_windows(r, r->intr_window || !nmi, r->nmi_window || nmi);
@@ -204,6 +205,12 @@ static bool to_guest_hypervisor(struct run *r, bool nmi)
         case NESTED_INTR_EXIT_SOON:
                 nested_force_exit(&r->nested, &r->v);
                 r->armed = pc_next_event(&r->pc);
+                return true;
+        case NESTED_INTR_WINDOW_EXIT:
+                exit_to_l1(r, &(struct made_exit){ .reason = EXIT_INTR_WINDOW });
+                return true;
+        case NESTED_INTR_NMI_WINDOW_EXIT:
+                exit_to_l1(r, &(struct made_exit){ .reason = EXIT_NMI_WINDOW });
                 return true;
         case NESTED_INTR_EXIT:
                 break;
