@@ -2,7 +2,9 @@
 /* The nested test: the probe as a guest hypervisor. On the bare processor the same lines come from the
  * processor itself; what a cascade does differently shows in a comparison of the two. */
 #include "nested.h"
+#include "base/x86.h"
 #include "hw/cpu.h"
+#include "traps.h"
 
 static void control_caps(struct l2 *l, const char *name, uint32_t msr, uint32_t true_msr)
 {
@@ -58,10 +60,28 @@ static void capabilities(struct l2 *l)
         check(p, !hw_wrmsr_safe(MSR_FEATURE_CONTROL, 0), "IA32_FEATURE_CONTROL is locked");
 }
 
+/* A machine whose firmware has left IA32_FEATURE_CONTROL to us. */
+static void be_firmware(struct probe *p)
+{
+        const uint64_t allowed = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX;
+        if (hw_rdmsr(MSR_FEATURE_CONTROL) & FEATURE_CONTROL_LOCK)
+                return;
+        hw_write_cr4(hw_read_cr4() | CR4_VMXE);
+        TRY("vmxon %[m]", , [m] "m"(l2_vmxon_page));
+        check(p, traps()->vector == VEC_GP, "VMXON with IA32_FEATURE_CONTROL unlocked raises #GP");
+        hw_write_cr4(hw_read_cr4() & ~CR4_VMXE);
+        check(p, !hw_wrmsr_safe(MSR_FEATURE_CONTROL, allowed | BIT(3)) && !hw_wrmsr_safe(MSR_FEATURE_CONTROL, allowed | BIT(63)),
+              "IA32_FEATURE_CONTROL has reserved bits");
+        check(p, !hw_wrmsr_safe(MSR_FEATURE_CONTROL, allowed | FEATURE_CONTROL_VMX_IN_SMX), "and none for SMX");
+        check(p, hw_wrmsr_safe(MSR_FEATURE_CONTROL, 0), "unlocked it can be written again");
+        check(p, hw_wrmsr_safe(MSR_FEATURE_CONTROL, allowed) && hw_rdmsr(MSR_FEATURE_CONTROL) == allowed, "it can be locked");
+}
+
 void nested_run(struct probe *p, const char *words)
 {
         static struct l2 l2;
         l2.p = p;
+        be_firmware(p);
         if (!vmx_start(&l2))
                 return;
         capabilities(&l2);

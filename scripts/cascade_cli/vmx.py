@@ -23,7 +23,8 @@ def table():
     lines = ["NAME=off leaves a feature out; what needs it goes too. On silicon without it nothing changes.", ""]
     lines += [f"  {name:20} since {FEATURES[name][1]:15} {FEATURES[name][2]}" for name in USABLE]
     lines += ["", "like=GENERATION leaves out all that came later:", ""]
-    return "\n".join(lines + [f"  {name:20} {text}" for name, text in GENERATIONS.items()])
+    lines += [f"  {name:20} {text}" for name, text in GENERATIONS.items()]
+    return "\n".join(lines + ["", "locked=off leaves IA32_FEATURE_CONTROL for the guest to set and lock, as firmware does."])
 
 
 def _near(word, known):
@@ -35,6 +36,8 @@ def _check(name, value):
     if name == "like":
         if value not in GENERATIONS:
             raise Fail("USAGE", f"--vmx like={value}: no such generation{_near(value, GENERATIONS)}")
+        return
+    if name == "locked" and value in ("on", "off"):
         return
     if name not in FEATURES:
         raise Fail("USAGE", f"--vmx {name}: no such feature{_near(name, USABLE)}")

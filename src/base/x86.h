@@ -23,7 +23,6 @@
 #define CR4_PAE   BIT(5)
 #define CR4_PGE   BIT(7)
 #define CR4_VMXE  BIT(13)
-#define CR4_SMXE  BIT(14)
 #define CR4_PCIDE BIT(17)
 #define CR4_SMEP  BIT(20)
 #define CR4_CET   BIT(23)

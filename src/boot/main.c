@@ -23,6 +23,7 @@
 #include "run/run.h"
 #include "vmx/cpu_local.h"
 #include "vmx/ept01.h"
+#include "vmx/feature_control.h"
 #include "vmx/host_state.h"
 #include "vmx/root.h"
 #include "vmx/vmcs01.h"
@@ -269,7 +270,7 @@ static void start_guest_view(struct run *r)
                 .xsaves = machine.caps.proc2.may1 & PROC2_XSAVES,
         };
         cpuid_build(&r->cpuid, &r->cpuid_config, hw_cpuid);
-        guest_msrs_init(&r->msrs);
+        guest_msrs_init(&r->msrs, feature_control_initial(machine.options.nested, !machine.options.unlocked));
         BUG_UNLESS(decoder_open(&r->decoder));
 }
 

@@ -65,6 +65,10 @@ static bool one_word(const char *key, const char *value, struct options *o)
                 return guest_kind(value, &o->guest_kind);
         if (strcmp(key, "vmx") == 0)
                 return on_off(value, &o->nested);
+        if (strcmp(key, "vmx.locked") == 0) {
+                o->unlocked = strcmp(value, "off") == 0;
+                return o->unlocked || strcmp(value, "on") == 0;
+        }
         if (strncmp(key, VMX_PREFIX, strlen(VMX_PREFIX)) == 0)
                 return feature_option(&o->vmx, key + strlen(VMX_PREFIX), value);
         if (strcmp(key, "console") == 0) {

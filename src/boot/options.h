@@ -14,6 +14,7 @@ struct options {
         uint64_t guest_bytes;    /* RAM of the guest; 0: all that is left */
         uint32_t guest_kind;     /* GUEST_* of trace/record.h */
         bool nested;             /* offer VMX to the guest at all */
+        bool unlocked;           /* the guest is to set and lock IA32_FEATURE_CONTROL itself */
         struct feature_mask vmx; /* what of VMX not to offer */
         bool console_uart;       /* console=uart */
         const char *guest_cmdline; /* points into the text given; empty if there is no ` -- ` */

@@ -58,6 +58,7 @@ static void write_controls(struct nested *n, struct vcpu *v, struct region12 *r)
 {
         const struct vmcs01_policy policy = {
                 .exit = EXIT_CTL_SAVE_PREEMPTION_TIMER,
+                .cr4_mask = v->hw->cr4_fixed1 & ~n->caps12.cr4_fixed1, /* what the guest's CPUID hides stays hidden below it */
                 .tsc_offset = n->tsc_offset01,
                 .preemption_timer = true,
                 .shadow = n->shadowing,

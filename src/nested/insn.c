@@ -10,6 +10,7 @@
 #include "nested/operand.h"
 #include "nested/region.h"
 #include "vmx/ctl.h"
+#include "vmx/feature_control.h"
 #include "vmx/root.h"
 
 /* One instruction being emulated. */
@@ -152,7 +153,9 @@ static struct insn_result vmxon(struct insn *i)
         uint64_t at;
         if (n->vmxon)
                 return vm_fail(i, VMX_ERR_VMXON_IN_ROOT);
-        if ((ctl_guest_cr0(i->v) & n->caps12.cr0_fixed0) != n->caps12.cr0_fixed0)
+        uint64_t feature_control;
+        if ((ctl_guest_cr0(i->v) & n->caps12.cr0_fixed0) != n->caps12.cr0_fixed0 ||
+            !n->msr.read(n->msr.ctx, MSR_FEATURE_CONTROL, &feature_control) || !feature_control_allows_vmxon(feature_control))
                 return raise(VEC_GP, true);
         if (!read_operand(i, &at, sizeof(at)))
                 return i->fault;

@@ -11,9 +11,6 @@
 #include "vmx/vmcs01.h"
 
 #define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
-#define CR4_LA57    BIT(12)
-/* Features that CPUID hides; the silicon's own reserved bits come on top. */
-#define CR4_HIDDEN  (CR4_SMXE | CR4_LA57 | CR4_CET)
 
 /* SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches": writes to these bits. VMWRITE does not. */
 #define CR0_FLUSHES CR0_PG
@@ -78,7 +75,7 @@ static bool write_cr0(struct run *r, uint64_t value)
 
 static bool write_cr4(struct run *r, uint64_t value)
 {
-        const uint64_t offered = r->v.hw->cr4_fixed1 & ~CR4_HIDDEN & ~(r->nested.enabled ? 0 : CR4_VMXE);
+        const uint64_t offered = r->nested.caps12.cr4_fixed1 & ~(r->nested.enabled ? 0 : CR4_VMXE);
         if (value & ~offered)
                 return false;
         if (r->nested.vmxon && !(value & CR4_VMXE))

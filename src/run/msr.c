@@ -12,6 +12,7 @@
 #include "run/exits.h"
 #include "run/inject.h"
 #include "vmx/controls.h"
+#include "vmx/feature_control.h"
 #include "vmx/fields.h"
 
 #define MTRR_CAP_VALUE    (MTRR_VARIABLE_REGS / 2 | BIT(8) | BIT(10)) /* fixed ranges, write combining */
@@ -20,9 +21,10 @@
 #define MISC_ENABLE_RESET (BIT(0) | BIT(11) | BIT(12)) /* fast strings; no BTS, no PEBS */
 #define MISC_ENABLE_RO    (BIT(7) | BIT(11) | BIT(12))
 
-void guest_msrs_init(struct guest_msrs *m)
+void guest_msrs_init(struct guest_msrs *m, uint64_t feature_control)
 {
         memset(m, 0, sizeof(*m));
+        m->feature_control = feature_control;
         m->misc_enable = MISC_ENABLE_RESET;
         m->mtrr_def_type = MTRR_DEF_RESET;
         memset(m->mtrr_fixed, 6, sizeof(m->mtrr_fixed));
@@ -135,7 +137,7 @@ bool guest_rdmsr(struct run *r, uint32_t msr, uint64_t *value)
                 *value = r->msrs.tsc_adjust;
                 return true;
         case MSR_FEATURE_CONTROL:
-                *value = FEATURE_CONTROL_LOCK | (r->nested.enabled ? FEATURE_CONTROL_VMX : 0);
+                *value = r->msrs.feature_control;
                 return true;
         case MSR_MTRR_CAP:
                 *value = MTRR_CAP_VALUE;
@@ -188,6 +190,8 @@ bool guest_wrmsr(struct run *r, uint32_t msr, uint64_t value)
                 set_tsc_offset(r, r->nested.tsc_offset01 + value - r->msrs.tsc_adjust);
                 r->msrs.tsc_adjust = value;
                 return true;
+        case MSR_FEATURE_CONTROL:
+                return feature_control_write(&r->msrs.feature_control, value, r->nested.enabled);
         case MSR_MTRR_DEF_TYPE:
                 if (value & MTRR_DEF_RESERVED)
                         return false;

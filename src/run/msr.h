@@ -5,7 +5,7 @@
 
 #include "run/run.h"
 
-void guest_msrs_init(struct guest_msrs *m);
+void guest_msrs_init(struct guest_msrs *m, uint64_t feature_control);
 /* Fills one page: registers that need no exit have their bits clear. */
 void msr_bitmap01_build(uint8_t *bitmap);
 /* False: #GP(0). */

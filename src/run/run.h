@@ -22,6 +22,7 @@
 
 /* Registers that only exist for the guest to read back. */
 struct guest_msrs {
+        uint64_t feature_control;
         uint64_t tsc_adjust;
         uint64_t misc_enable;
         uint64_t mtrr_def_type;

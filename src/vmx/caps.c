@@ -8,6 +8,10 @@
 #define DEBUGCTL_ARCH (DEBUGCTL_LBR | DEBUGCTL_BTF | BITS(12, 6) | BIT(14))
 #define CR3_TARGETS   4
 
+/* Bits of CR4 whose feature a guest's CPUID can show: VME to UMIP, VMXE, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP, PKE. Not SMXE,
+ * LA57, CET, nor what came later. */
+#define CR4_OFFERED (BITS(11, 0) | CR4_VMXE | BITS(18, 16) | BITS(22, 20))
+
 static struct ctl_caps ctl_from_msr(uint64_t msr)
 {
         return (struct ctl_caps){ .must1 = (uint32_t)msr, .may1 = (uint32_t)(msr >> 32) };
@@ -164,6 +168,7 @@ struct vmx_caps caps12_derive(const struct vmx_caps *hw, const struct feature_ma
         }
         for (enum feature_word w = 0; w < WORD_COUNT; w++)
                 restrict_word(&c, w, offered[w]);
+        c.cr4_fixed1 = hw->cr4_fixed1 & (CR4_OFFERED | hw->cr4_fixed0);
         drop_orphans(&c);
         rest_derive(&c, hw);
         c.vmcs_enum = vmcs_enum_derive(&c);

@@ -48,6 +48,11 @@ static inline bool ctl_allowed(struct ctl_caps c, uint32_t v)
 /* Reads MSRs 0x480 .. 0x491 through `rdmsr`, those only that the ones before say exist. */
 void vmx_caps_from_msrs(struct vmx_caps *caps, uint64_t (*rdmsr)(void *ctx, uint32_t msr), void *ctx);
 
+/* What CPUID adds: widths and MSR masks; and a control about an instruction that CPUID does not list goes, so that whoever
+ * is offered the control finds the instruction in the CPUID that we pass on (run/cpuid.h). */
+struct cpuid_regs;
+void vmx_caps_add_cpuid(struct vmx_caps *caps, struct cpuid_regs (*cpuid)(uint32_t leaf, uint32_t subleaf));
+
 /* The capabilities offered to a guest hypervisor: only what the silicon has, cascade virtualizes (features.def) and
  * `mask` does not take away, and nothing that depends on something left out. */
 struct vmx_caps caps12_derive(const struct vmx_caps *hw, const struct feature_mask *mask);

@@ -8,13 +8,6 @@
 #include "vmx/controls.h"
 
 #define CPUID_1_ECX_VMX    BIT(5)
-#define CPUID_7_EBX_RTM    BIT(11)
-#define CPUID_EXT_BASE     0x80000000u
-#define CPUID_EXT_FEATURES 0x80000001u
-#define CPUID_EXT_SIZES    0x80000008u
-#define CPUID_EXT_SYSCALL  BIT(11)
-#define CPUID_EXT_NX       BIT(20)
-#define CPUID_EXT_LM       BIT(29)
 
 static uint64_t read_msr(void *ctx, uint32_t msr)
 {
@@ -34,21 +27,6 @@ static bool feature_control_allows(void)
         return v & FEATURE_CONTROL_VMX;
 }
 
-/* SDM 2A "CPUID": what entry checks need to know beyond the VMX MSRs. */
-static void fill_from_cpuid(struct vmx_caps *caps)
-{
-        const uint32_t max_ext = hw_cpuid(CPUID_EXT_BASE, 0).eax;
-        if (max_ext >= CPUID_EXT_SIZES) {
-                const uint32_t sizes = hw_cpuid(CPUID_EXT_SIZES, 0).eax;
-                caps->maxphyaddr = (uint8_t)GET(sizes, BITS(7, 0));
-                caps->linear_bits = (uint8_t)GET(sizes, BITS(15, 8));
-        }
-        const uint32_t ext = max_ext >= CPUID_EXT_FEATURES ? hw_cpuid(CPUID_EXT_FEATURES, 0).edx : 0;
-        caps->efer_mask = (ext & CPUID_EXT_SYSCALL ? EFER_SCE : 0) | (ext & CPUID_EXT_LM ? EFER_LME | EFER_LMA : 0) |
-                          (ext & CPUID_EXT_NX ? EFER_NXE : 0);
-        caps->rtm = hw_cpuid(0, 0).eax >= 7 && (hw_cpuid(7, 0).ebx & CPUID_7_EBX_RTM);
-}
-
 enum exit_status vmx_probe(struct vmx_caps *caps)
 {
         if (!(hw_cpuid(1, 0).ecx & CPUID_1_ECX_VMX))
@@ -56,7 +34,7 @@ enum exit_status vmx_probe(struct vmx_caps *caps)
         if (!feature_control_allows())
                 return EXIT_STATUS_VMX_LOCKED;
         vmx_caps_from_msrs(caps, read_msr, NULL);
-        fill_from_cpuid(caps);
+        vmx_caps_add_cpuid(caps, hw_cpuid);
         if (!(caps->proc.may1 & PROC_SECONDARY) || !(caps->proc2.may1 & PROC2_EPT))
                 return EXIT_STATUS_NO_EPT;
         if (!(caps->proc2.may1 & PROC2_UNRESTRICTED))

@@ -97,6 +97,12 @@ def twins_depth_2_without_shadowing():
     _twins(2, "--shadow", "off")
 
 
+def left_to_the_guest():
+    """IA32_FEATURE_CONTROL is set and locked by the inner cascade, and by the probe under it."""
+    lines = _under_cascade("nested", NESTED_CHECKS, 2, "--vmx", "locked=off")
+    expect("ok   it can be locked" in lines, "the probe found it locked")
+
+
 # A processor with page-modification logging.
 SKYLAKE = "corei7_skylake_x"
 
@@ -153,4 +159,4 @@ def unknown_word_is_a_failure():
 CASES = [twins_depth_3, twins_depth_2, twins_depth_2_without_shadowing, twins_depth_1, twins_depth_1_without_shadowing,
          twins_skylake_depth_3, twins_skylake_depth_1_without_shadowing, twins_skylake_depth_1,
          selftest_depth_4, selftest_depth_2, selftest_depth_1, selftest_on_the_processor, bench_meets_its_goals,
-         bench_ignores_other_lines, unknown_word_is_a_failure]
+         bench_ignores_other_lines, unknown_word_is_a_failure, left_to_the_guest]

@@ -8,6 +8,7 @@
 #include "run/inject.h"
 #include "run/msr.h"
 #include "vmx/ept01.h"
+#include "vmx/feature_control.h"
 #include "vmx/host_state.h"
 #include "vmx/root.h"
 #include "vmx/vmcs01.h"
@@ -117,7 +118,7 @@ struct run *hypervisor_start(const struct model_features *has, uint64_t seed, ui
         start_vcpu(r, rip, cr3);
         r->cpuid_config = (struct cpuid_config){.level = 1, .tsc_hz = 1000000000, .vmx = true};
         cpuid_build(&r->cpuid, &r->cpuid_config, hw_cpuid);
-        guest_msrs_init(&r->msrs);
+        guest_msrs_init(&r->msrs, feature_control_initial(true, true));
         prepare_entry(r);
         model_start(r);
         return r;

@@ -3,8 +3,10 @@
 #include <string.h>
 #include "suite.h"
 #include "base/x86.h"
+#include "run/cpuid.h"
 #include "vmx/caps.h"
 #include "vmx/controls.h"
+#include "vmx/feature_control.h"
 
 static const uint32_t default1[WORD_COUNT] = { [WORD_PIN] = PIN_DEFAULT1, [WORD_PROC] = PROC_DEFAULT1,
                                                [WORD_EXIT] = EXIT_CTL_DEFAULT1, [WORD_ENTRY] = ENTRY_CTL_DEFAULT1 };
@@ -286,8 +288,113 @@ START_TEST(like_older_processors)
 }
 END_TEST
 
+/* --- the guest's CPUID --- */
+
+static uint32_t cpuid_1_ecx, cpuid_7_ebx, cpuid_d1_eax, cpuid_ext_edx, cpuid_max;
+
+static struct cpuid_regs silicon_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+        switch (leaf) {
+        case 0:
+                return (struct cpuid_regs){ .eax = cpuid_max };
+        case 1:
+                return (struct cpuid_regs){ .ecx = cpuid_1_ecx };
+        case 7:
+                return (struct cpuid_regs){ .ebx = subleaf ? 0 : cpuid_7_ebx };
+        case 0xd:
+                return (struct cpuid_regs){ .eax = subleaf == 1 ? cpuid_d1_eax : 0 };
+        case 0x80000000:
+                return (struct cpuid_regs){ .eax = 0x80000008 };
+        case 0x80000001:
+                return (struct cpuid_regs){ .edx = cpuid_ext_edx };
+        case 0x80000008:
+                return (struct cpuid_regs){ .eax = 0x302e };
+        }
+        return (struct cpuid_regs){ 0 };
+}
+
+/* A guest is offered a control about an instruction only if its own CPUID lists the instruction. */
+START_TEST(cpuid_lists_what_controls_are_about)
+{
+        static const struct {
+                enum feature f;
+                uint32_t leaf, subleaf, reg, bit;
+        } rows[] = { { FEATURE_rdtscp, 0x80000001, 0, 3, 27 }, { FEATURE_invpcid, 7, 0, 1, 10 },
+                     { FEATURE_rdrand, 1, 0, 2, 30 },          { FEATURE_rdseed, 7, 0, 1, 18 },
+                     { FEATURE_xsaves, 0xd, 1, 0, 3 } };
+        static struct cpuid_table table;
+        const struct feature_mask nothing = { 0 };
+        unsigned offered[ARRAY_LEN(rows)] = { 0 };
+        for (unsigned n = 0; n < 2000; n++) {
+                struct vmx_caps hw = random_silicon();
+                cpuid_1_ecx = (uint32_t)rnd();
+                cpuid_7_ebx = (uint32_t)rnd();
+                cpuid_d1_eax = (uint32_t)rnd();
+                cpuid_ext_edx = (uint32_t)rnd();
+                cpuid_max = rnd() % 4 ? 0x16 : 1;
+                hw.proc2.must1 = 0;
+                vmx_caps_add_cpuid(&hw, silicon_cpuid);
+                ck_assert(hw.maxphyaddr == 46 && hw.linear_bits == 48);
+                const struct cpuid_config config = { .vmx = true, .rdtscp = hw.proc2.may1 & PROC2_RDTSCP,
+                                                     .invpcid = hw.proc2.may1 & PROC2_INVPCID,
+                                                     .xsaves = hw.proc2.may1 & PROC2_XSAVES };
+                cpuid_build(&table, &config, silicon_cpuid);
+                const struct vmx_caps c = caps12_derive(&hw, &nothing);
+                for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                        if (!has(&c, rows[i].f))
+                                continue;
+                        offered[i]++;
+                        const struct cpuid_regs r = cpuid_answer(&table, rows[i].leaf, rows[i].subleaf, 0);
+                        const uint32_t regs[] = { r.eax, r.ebx, r.ecx, r.edx };
+                        REQUIRE(regs[rows[i].reg] >> rows[i].bit & 1, "%s without its instruction",
+                                feature_info(rows[i].f)->name);
+                }
+        }
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+                ck_assert(offered[i] > 100 || feature_info(rows[i].f)->kind == KIND_ABSENT);
+}
+END_TEST
+
+/* Bits of CR4 that CPUID hides are not offered, those that VMX insists on are. */
+START_TEST(cr4_of_hidden_features)
+{
+        const struct feature_mask nothing = { 0 };
+        struct vmx_caps hw = full_silicon();
+        hw.cr4_fixed1 = ~0ull;
+        const uint64_t hidden = BIT(12) | BIT(14) | BIT(15) | BIT(19) | BITS(63, 23); /* LA57, SMXE, KL, CET and on */
+        ck_assert_uint_eq(caps12_derive(&hw, &nothing).cr4_fixed1, ~hidden);
+        hw.cr4_fixed0 |= BIT(19);
+        ck_assert_uint_eq(caps12_derive(&hw, &nothing).cr4_fixed1, ~hidden | BIT(19));
+        hw.cr4_fixed1 = 0x003727ff;
+        hw.cr4_fixed0 = 0x2000;
+        ck_assert_uint_eq(caps12_derive(&hw, &nothing).cr4_fixed1, 0x003727ff);
+}
+END_TEST
+
+START_TEST(feature_control)
+{
+        const uint64_t lock = FEATURE_CONTROL_LOCK, vmx = FEATURE_CONTROL_VMX, smx = FEATURE_CONTROL_VMX_IN_SMX;
+        uint64_t reg = feature_control_initial(true, true);
+        ck_assert(reg == (lock | vmx) && feature_control_allows_vmxon(reg));
+        ck_assert(!feature_control_write(&reg, lock | vmx, true) && !feature_control_write(&reg, 0, true));
+        reg = feature_control_initial(false, false);
+        ck_assert(reg == lock && !feature_control_allows_vmxon(reg) && !feature_control_write(&reg, lock, false));
+        reg = feature_control_initial(true, false);
+        ck_assert(reg == 0 && !feature_control_allows_vmxon(reg));
+        for (unsigned bit = 0; bit < 64; bit++)
+                if (!(BIT(bit) & (lock | vmx)))
+                        ck_assert(!feature_control_write(&reg, BIT(bit) | vmx, true) && reg == 0);
+        ck_assert(!feature_control_write(&reg, smx, true));
+        ck_assert(feature_control_write(&reg, vmx, true) && reg == vmx && !feature_control_allows_vmxon(reg));
+        ck_assert(feature_control_write(&reg, 0, true) && reg == 0);
+        ck_assert(feature_control_write(&reg, lock, true) && !feature_control_allows_vmxon(reg));
+        ck_assert(!feature_control_write(&reg, lock | vmx, true) && reg == lock);
+}
+END_TEST
+
 int main(void)
 {
         return RUN_SUITE("features", random_offers_are_exact_subsets, a_guest_reads_what_was_derived, rows_are_sound,
-                         every_option_masks, bad_options, like_older_processors);
+                         every_option_masks, bad_options, like_older_processors, feature_control,
+                         cpuid_lists_what_controls_are_about, cr4_of_hidden_features);
 }

@@ -214,11 +214,11 @@ START_TEST(control_register_masks)
                                   .cr4_mask = CR4_VMXE,
                                   .cr4_shadow = 0,
                                   .guest_cr4 = CR4_VMXE | CR4_PAE };
-        const struct vmcs01_policy p = { .cr0_mask = CR0_CD | CR0_NE, .cr4_mask = CR4_SMXE };
+        const struct vmcs01_policy p = { .cr0_mask = CR0_CD | CR0_NE, .cr4_mask = CR4_CET };
         const struct vmcs02_controls c = merged(&v, &p);
         ck_assert_uint_eq(c.cr0_mask, CR0_PG | CR0_NE | CR0_CD);
         ck_assert_uint_eq(c.cr0_shadow & c.cr0_mask, CR0_PG);
-        ck_assert_uint_eq(c.cr4_mask, CR4_VMXE | CR4_SMXE);
+        ck_assert_uint_eq(c.cr4_mask, CR4_VMXE | CR4_CET);
         ck_assert_uint_eq(c.cr4_shadow & c.cr4_mask, 0);
         struct vmcs12 cd = v;
         cd.guest_cr0 |= CR0_CD;

@@ -60,6 +60,8 @@ START_TEST(every_key)
         ck_assert(parse("vmx.shadow=on") && !o.vmx.off[FEATURE_shadow]);
         ck_assert(parse("vmx.ept=off vmx.ept_2m=off vmx.ept=on") && !o.vmx.off[FEATURE_ept] && o.vmx.off[FEATURE_ept_2m]);
         ck_assert(parse("vmx.like=haswell") && o.vmx.off[FEATURE_rdseed] && !o.vmx.off[FEATURE_shadow]);
+        ck_assert(parse("vmx.locked=off") && o.unlocked);
+        ck_assert(parse("vmx.locked=off vmx.locked=on") && !o.unlocked && !parse("vmx.locked=1"));
         ck_assert(parse("console=uart") && o.console_uart);
         ck_assert(parse("console=e9") && !o.console_uart);
         ck_assert(parse("console=auto") && !o.console_uart);
