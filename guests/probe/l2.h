@@ -108,6 +108,8 @@ L2_CODE(l2_invpcid);
 L2_CODE(l2_mwait);
 L2_CODE(l2_monitor);
 L2_CODE(l2_rdseed);
+L2_CODE(l2_xsaves);
+L2_CODE(l2_xrstors);
 L2_CODE(l2_wbinvd);
 L2_CODE(l2_invd);
 L2_CODE(l2_xsetbv);

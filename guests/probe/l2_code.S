@@ -57,6 +57,8 @@
         code    l2_mwait, "mwait"
         code    l2_monitor, "monitor"
         code    l2_rdseed, "rdseed %rdx"
+        code    l2_xsaves, "xsaves (%rbx)"
+        code    l2_xrstors, "xrstors (%rbx)"
         code    l2_wbinvd, "wbinvd"
         code    l2_invd, "invd"
         code    l2_xsetbv, "xsetbv"

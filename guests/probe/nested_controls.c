@@ -146,6 +146,32 @@ static void tsc_scaling(struct l2 *l)
         check(l->p, seen - before <= hw_rdtsc() - before, "TSC scaling does nothing without TSC offsetting");
 }
 
+#define CR4_OSXSAVE BIT(18)
+#define XSAVE_BYTES 1024
+
+/* XSAVES and XRSTORS of x87 state. No bit of IA32_XSS can be set on processors that cascade shows, so no bit of the
+ * XSS-exiting bitmap ever makes them exit. */
+static void xsaves(struct l2 *l)
+{
+        static uint8_t area[XSAVE_BYTES] __attribute__((aligned(64)));
+        for (unsigned on = 0; on < 2; on++) {
+                l2_reset(l);
+                l2_set(l, F_exception_bitmap, BIT(VEC_UD) | BIT(VEC_GP));
+                l2_set(l, F_guest_cr4, vmread(F_guest_cr4) | CR4_OSXSAVE);
+                l2_set(l, F_proc2_ctls, vmread(F_proc2_ctls) & ~(uint64_t)PROC2_XSAVES);
+                l2_proc2_on(l, on ? PROC2_XSAVES : 0);
+                l2_set(l, F_xss_exit_bitmap, ~0ull);
+                l->gprs.r[GPR_RAX] = 1;
+                l->gprs.r[GPR_RBX] = (uint64_t)area;
+                l2_run(l, l2_xsaves);
+                check(l->p, outcome(l) == (on ? RUNS : FAULTS(VEC_UD)), "enable XSAVES %u: 0x%x", on, outcome(l));
+        }
+        check(l->p, area[527] >> 7, "XSAVES: the area is compacted"); /* XCOMP_BV[63] */
+        l2_run(l, l2_xrstors);
+        check(l->p, outcome(l) == RUNS, "XRSTORS: 0x%x", outcome(l));
+        check(l->p, !hw_wrmsr_safe(MSR_XSS, BIT(0)) && hw_wrmsr_safe(MSR_XSS, 0), "IA32_XSS has no bit for user state");
+}
+
 void nested_controls(struct l2 *l)
 {
         for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
@@ -157,6 +183,8 @@ void nested_controls(struct l2 *l)
         hlt(l);
         if (offered(l, 0, PROC2_PLE))
                 pause_loop(l);
+        if (offered(l, 0, PROC2_XSAVES))
+                xsaves(l);
         if (offered(l, 0, PROC2_TSC_SCALING | PROC2_RDTSCP))
                 tsc_scaling(l);
 }

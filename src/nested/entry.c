@@ -91,8 +91,8 @@ static void write_controls(struct nested *n, struct vcpu *v, struct region12 *r)
                 ctl_write(v, vmfunc_ctls, 0); /* all exit: vmfunc.h */
         if (v->hw->proc2.may1 & PROC2_VPID)
                 ctl_write(v, vpid, VPID02);
-        if (v->hw->proc2.may1 & PROC2_XSAVES)
-                ctl_write(v, xss_exit_bitmap, 0);
+        if (c.proc2 & PROC2_XSAVES)
+                ctl_write(v, xss_exit_bitmap, c.xss_exit_bitmap);
         ctl_write(v, msr_bitmap, hpa_of(msr_bitmap02(n, r)).raw);
         nested_apicv_write(n, v, r);
         ctl_write(v, exit_msr_store_count, 0);

@@ -9,7 +9,7 @@
          PROC_CR3_STORE | PROC_NMI_WINDOW | PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE)
 #define PASS_PROC2                                                                                           \
         (PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_PLE | PROC2_RDRAND |    \
-         PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED | PROC2_APIC_ACCESS | PROC2_X2APIC |   \
+         PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED | PROC2_XSAVES | PROC2_APIC_ACCESS | PROC2_X2APIC |   \
          PROC2_APIC_REGS | PROC2_VID)
 
 /* What vmcs02 has whatever anybody asks for, see merge.h. */
@@ -94,6 +94,7 @@ void merge_controls(const struct vmcs12 *v, const struct vmcs01_policy *policy, 
                 .cr3_target = { v->cr3_target0, v->cr3_target1, v->cr3_target2, v->cr3_target3 },
                 .ple_gap = v->ple_gap,
                 .ple_window = v->ple_window,
+                .xss_exit_bitmap = v->xss_exit_bitmap,
         };
         merge_words(v, policy, hw, out);
         merge_exceptions(v, policy, out);

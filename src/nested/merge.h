@@ -25,6 +25,7 @@ struct vmcs02_controls {
         uint32_t exception_bitmap, pf_error_mask, pf_error_match;
         uint32_t cr3_target_count;
         uint32_t ple_gap, ple_window;
+        uint64_t xss_exit_bitmap;
         uint64_t cr3_target[4];
         uint64_t cr0_mask, cr0_shadow, cr4_mask, cr4_shadow;
         struct tsc_map tsc; /* the multiplier counts if proc2 says so */

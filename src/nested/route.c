@@ -47,6 +47,7 @@ IF_PROC2(desc_table, PROC2_DESC_TABLE)
 IF_PROC2(wbinvd, PROC2_WBINVD)
 IF_PROC2(rdrand, PROC2_RDRAND)
 IF_PROC2(rdseed, PROC2_RDSEED)
+IF_PROC2(xsaves, PROC2_XSAVES)
 
 /* SDM 3C "Instructions That Cause VM Exits Conditionally": without "enable RDTSCP" and "enable INVPCID" these
  * two raise #UD before they could exit. */
@@ -282,8 +283,8 @@ static wants_fn *const l1_wants[EXIT_REASON_COUNT] = {
         [EXIT_ENCLS] = never, /* controls from here on are not offered: such an exit is our own wish */
         [EXIT_RDSEED] = rdseed,
         [EXIT_PML_FULL] = never, /* vmcs02 has no log; vmcs12's is kept by ept02 */
-        [EXIT_XSAVES] = never,
-        [EXIT_XRSTORS] = never,
+        [EXIT_XSAVES] = xsaves, /* our XSS-exiting bitmap is 0: the exit is by theirs */
+        [EXIT_XRSTORS] = xsaves,
         [EXIT_PCONFIG] = never,
         [EXIT_SPP] = never,
         [EXIT_UMWAIT] = never,

@@ -61,6 +61,7 @@ enum { LEAF_FEATURES = 1, LEAF_CACHE = 4, LEAF_MWAIT = 5, LEAF_POWER = 6, LEAF_S
 #define F7_EDX_OFFERED  (F7_EDX_4VNNIW | F7_EDX_4FMAPS | F7_EDX_FSRM | F7_EDX_MD_CLEAR)
 
 #define FD1_EAX_XSAVES  BIT(3)
+#define FD_ECX_SUPERVISOR BIT(0) /* a component of XSAVES, enabled in IA32_XSS */
 #define E1_EDX_RDTSCP   BIT(27)
 #define E1_ECX_SVM      BIT(2)
 #define E7_EDX_INVARIANT_TSC BIT(8)
@@ -113,10 +114,15 @@ static void build_clock(struct cpuid_table *t, const struct cpuid_config *c)
 
 void cpuid_refresh_xsave(struct cpuid_table *t, const struct cpuid_config *c, cpuid_fn *silicon)
 {
-        for (uint32_t i = 0; i < CPUID_SUBLEAVES; i++)
-                t->basic[LEAF_XSAVE][i] = silicon(LEAF_XSAVE, i);
+        struct cpuid_regs *const leaf = t->basic[LEAF_XSAVE];
+        for (uint32_t i = 0; i < CPUID_SUBLEAVES; i++) {
+                leaf[i] = silicon(LEAF_XSAVE, i);
+                if (i > 1 && (leaf[i].ecx & FD_ECX_SUPERVISOR))
+                        leaf[i] = (struct cpuid_regs){ 0 };
+        }
+        leaf[1].ecx = leaf[1].edx = 0; /* no supervisor state: IA32_XSS is always 0 */
         if (!c->xsaves)
-                t->basic[LEAF_XSAVE][1].eax &= (uint32_t)~FD1_EAX_XSAVES;
+                leaf[1].eax &= (uint32_t)~FD1_EAX_XSAVES;
 }
 
 void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_fn *silicon)

@@ -34,7 +34,7 @@ struct cpuid_config {
 typedef struct cpuid_regs cpuid_fn(uint32_t leaf, uint32_t subleaf);
 void cpuid_build(struct cpuid_table *t, const struct cpuid_config *c, cpuid_fn *silicon);
 
-/* Leaf 0xd reports sizes for the current XCR0 and IA32_XSS: read again after either changed. */
+/* Leaf 0xd reports sizes for the current XCR0: read again after that changed. The guest's IA32_XSS is always 0. */
 void cpuid_refresh_xsave(struct cpuid_table *t, const struct cpuid_config *c, cpuid_fn *silicon);
 
 /* The answer for leaf (EAX) and subleaf (ECX) while CR4 holds cr4. */

@@ -139,6 +139,9 @@ bool guest_rdmsr(struct run *r, uint32_t msr, uint64_t *value)
         case MSR_FEATURE_CONTROL:
                 *value = r->msrs.feature_control;
                 return true;
+        case MSR_XSS: /* there with XSAVES, and without a bit that could be set: leaf 0xd of cpuid.c */
+                *value = 0;
+                return r->cpuid_config.xsaves;
         case MSR_MTRR_CAP:
                 *value = MTRR_CAP_VALUE;
                 return true;
@@ -200,6 +203,8 @@ bool guest_wrmsr(struct run *r, uint32_t msr, uint64_t value)
         case MSR_MISC_ENABLE:
                 r->msrs.misc_enable = (value & ~MISC_ENABLE_RO) | (r->msrs.misc_enable & MISC_ENABLE_RO);
                 return true;
+        case MSR_XSS:
+                return r->cpuid_config.xsaves && value == 0;
         case MSR_DEBUGCTL:
                 return value == 0;
         case MSR_BIOS_SIGN:

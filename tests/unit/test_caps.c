@@ -102,7 +102,7 @@ START_TEST(offers_what_is_virtualized)
                                                 PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_PLE | PROC2_RDRAND |
                                                 PROC2_INVPCID | PROC2_VMFUNC | PROC2_SHADOW | PROC2_RDSEED |
                                                 PROC2_PML | PROC2_VE | PROC2_APIC_ACCESS | PROC2_X2APIC |
-                                                PROC2_APIC_REGS | PROC2_VID | PROC2_TSC_SCALING);
+                                                PROC2_APIC_REGS | PROC2_VID | PROC2_TSC_SCALING | PROC2_XSAVES);
         ck_assert(!(c.exit.may1 & (EXIT_CTL_LOAD_PERF_GLOBAL | EXIT_CTL_LOAD_CET | EXIT_CTL_CLEAR_BNDCFGS)));
         ck_assert(!(c.entry.may1 &
                     (ENTRY_CTL_LOAD_PERF_GLOBAL | ENTRY_CTL_TO_SMM | ENTRY_CTL_NO_DUAL_MONITOR)));
@@ -242,7 +242,7 @@ START_TEST(fields_exist_with_their_controls)
                 { FI_eptp_list, true, true },
                 { FI_eptp_index, true, true },
                 { FI_tsc_multiplier, true, true },
-                { FI_xss_exit_bitmap, true, false },
+                { FI_xss_exit_bitmap, true, true },
                 { FI_guest_perf_global, true, false },
                 { FI_sppt_pointer, true, false },
                 { FI_posted_intr_desc, false, false },

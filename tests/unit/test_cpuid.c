@@ -203,7 +203,10 @@ START_TEST(the_rest_passes_through)
                 check_regs(ask(leaves[i], 3), marked(leaves[i], 0), leaves[i], 3); /* ECX does not matter there */
         }
         for (uint32_t s = 0; s < CPUID_SUBLEAVES; s++) {
-                check_regs(ask(0xd, s), marked(0xd, s), 0xd, s);
+                struct cpuid_regs state = marked(0xd, s);
+                if (s == 1) /* IA32_XSS has no bits */
+                        state.ecx = state.edx = 0;
+                check_regs(ask(0xd, s), state, 0xd, s);
                 struct cpuid_regs cache = marked(4, s);
                 cache.eax &= BITS(13, 0); /* one thread shares it, one core is there */
                 check_regs(ask(4, s), cache, 4, s);
@@ -313,13 +316,30 @@ START_TEST(xsave_leaf_is_read_again)
         for (uint32_t s = 0; s < CPUID_SUBLEAVES; s++) {
                 struct cpuid_regs want = after_xsetbv(0xd, s);
                 if (s == 1)
-                        want.eax &= ~(uint32_t)BIT(3);
+                        want = (struct cpuid_regs){ want.eax & ~(uint32_t)BIT(3), want.ebx, 0, 0 };
                 check_regs(ask(0xd, s), want, 0xd, s);
         }
         memcpy(before.basic[0xd], t.basic[0xd], sizeof(t.basic[0xd]));
         ck_assert(memcmp(&before, &t, sizeof(t)) == 0); /* nothing else */
         cpuid_refresh_xsave(&t, &rich, after_xsetbv);
         ck_assert(ask(0xd, 1).eax & BIT(3));
+}
+END_TEST
+
+/* XCR0 components 1 and 2, supervisor component 8. */
+static struct cpuid_regs with_supervisor_state(uint32_t leaf, uint32_t subleaf)
+{
+        if (leaf != 0xd || subleaf < 2)
+                return marked_silicon(leaf, subleaf);
+        return (struct cpuid_regs){ .eax = 0x80, .ebx = 0x240, .ecx = subleaf == 8 };
+}
+
+START_TEST(supervisor_state_is_hidden)
+{
+        cpuid_build(&t, &rich, with_supervisor_state);
+        check_regs(ask(0xd, 2), with_supervisor_state(0xd, 2), 0xd, 2);
+        check_regs(ask(0xd, 8), (struct cpuid_regs){ 0 }, 0xd, 8);
+        ck_assert(ask(0xd, 1).ecx == 0 && ask(0xd, 1).edx == 0 && ask(0xd, 1).ebx == mark(0xd, 1, 1));
 }
 END_TEST
 
@@ -350,5 +370,6 @@ int main(void)
         return RUN_SUITE("cpuid", constant_leaves_are_constant, each_hidden_bit, nothing_else_is_hidden, offered_on_request,
                          provided_whatever_the_silicon_has, leaves_that_an_old_processor_lacks,
                          leaves_that_are_never_shown, the_rest_passes_through, bits_of_cr4, beyond_the_highest_leaf,
-                         topology_of_one_processor, clock_leaves, hypervisor_leaves, xsave_leaf_is_read_again);
+                         topology_of_one_processor, clock_leaves, hypervisor_leaves, xsave_leaf_is_read_again,
+                         supervisor_state_is_hidden);
 }

@@ -54,7 +54,7 @@ START_TEST(controls_pass_one_by_one)
                                    PROC_RDTSC | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_NMI_WINDOW |
                                    PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE;
         const uint32_t proc2_kept = PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED |
-                                    PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED;
+                                    PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED | PROC2_XSAVES;
         for (unsigned bit = 0; bit < 32; bit++) {
                 const uint32_t b = CTL(bit);
                 const struct vmcs12 pin = { .pin_ctls = b }, proc = { .proc_ctls = b };
@@ -235,12 +235,13 @@ START_TEST(other_fields_pass)
                                   .cr3_target3 = 4,
                                   .ple_gap = 5,
                                   .ple_window = 6,
+                                  .xss_exit_bitmap = 9,
                                   .pf_error_mask = 7,
                                   .pf_error_match = 8 };
         struct vmcs02_controls c = merged(&v, &no_policy);
         ck_assert(c.cr3_target_count == 3 && c.cr3_target[0] == 1 && c.cr3_target[3] == 4);
         ck_assert(c.cr3_target[1] == 2 && c.cr3_target[2] == 3);
-        ck_assert(c.ple_gap == 5 && c.ple_window == 6 && c.pf_error_mask == 7 && c.pf_error_match == 8);
+        ck_assert(c.ple_gap == 5 && c.ple_window == 6 && c.xss_exit_bitmap == 9 && c.pf_error_mask == 7 && c.pf_error_match == 8);
         /* we want all page faults: mask and match of vmcs12 must not hide any */
         const struct vmcs01_policy p = { .exception_bitmap = CTL(VEC_PF) };
         c = merged(&v, &p);

@@ -53,6 +53,8 @@ static const struct {
         { EXIT_WBINVD, 0, PROC2_WBINVD },
         { EXIT_RDRAND, 0, PROC2_RDRAND },
         { EXIT_RDSEED, 0, PROC2_RDSEED },
+        { EXIT_XSAVES, 0, PROC2_XSAVES },
+        { EXIT_XRSTORS, 0, PROC2_XSAVES },
         { EXIT_RDTSCP, PROC_RDTSC, PROC2_RDTSCP },
         { EXIT_INVPCID, PROC_INVLPG, PROC2_INVPCID },
 };
@@ -114,7 +116,7 @@ static const uint32_t always_l1[] = {
 static const uint32_t always_l0[] = {
         EXIT_EXT_INTR,  EXIT_INIT,          EXIT_SIPI,          EXIT_IO_SMI,
         EXIT_OTHER_SMI, EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_PREEMPTION_TIMER,
-        EXIT_ENCLS,     EXIT_XSAVES,        EXIT_XRSTORS,       EXIT_PCONFIG,
+        EXIT_ENCLS,     EXIT_PCONFIG,
         EXIT_SPP,       EXIT_UMWAIT,        EXIT_TPAUSE,        EXIT_LOADIWKEY,
         EXIT_ENCLV,     EXIT_ENQCMD,        EXIT_ENQCMDS,       EXIT_BUS_LOCK,
         EXIT_NOTIFY,    EXIT_VMFUNC,        EXIT_PML_FULL,
