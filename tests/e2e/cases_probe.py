@@ -68,8 +68,9 @@ def selftest_depth_4():
     _under_cascade("selftest", SELFTEST_CHECKS, 4)
 
 
-def _twins(depth, *options, cpu=silicon_bochs.MODEL):
-    bare = _on_the_processor("nested", NESTED_CHECKS, cpu)
+def _twins(depth, *options, cpu=silicon_bochs.MODEL, like=None):
+    """The lines of the processor, or of another one that cascade imitates, against those under cascade."""
+    bare = _on_the_processor("nested", NESTED_CHECKS, like or cpu)
     nested = _under_cascade("nested", NESTED_CHECKS, depth, "--bochs-cpu", cpu, *options)
     nested = [line for line in nested if not line.startswith(ONLY_UNDER_CASCADE)]
     different = [f"{b!r}, under cascade {n!r}" for b, n in zip(bare, nested) if b != n]
@@ -119,6 +120,12 @@ def twins_skylake_depth_1_without_shadowing():
     _twins(1, "--shadow", "off", cpu=SKYLAKE)
 
 
+def twins_like_haswell():
+    """A cascade on the newer processor imitates the older one."""
+    _twins(1, "--vmx", "like=haswell", cpu=SKYLAKE, like=silicon_bochs.MODEL)
+    _twins(2, "--vmx", "like=haswell", cpu=SKYLAKE, like=silicon_bochs.MODEL)
+
+
 def _figures(depth):
     with Scratch() as d:
         done = cascade("run", "--on", "bochs", "--guest", "probe", "--append", "bench", "--depth", depth, "--no-trace",
@@ -159,4 +166,4 @@ def unknown_word_is_a_failure():
 CASES = [twins_depth_3, twins_depth_2, twins_depth_2_without_shadowing, twins_depth_1, twins_depth_1_without_shadowing,
          twins_skylake_depth_3, twins_skylake_depth_1_without_shadowing, twins_skylake_depth_1,
          selftest_depth_4, selftest_depth_2, selftest_depth_1, selftest_on_the_processor, bench_meets_its_goals,
-         bench_ignores_other_lines, unknown_word_is_a_failure, left_to_the_guest]
+         bench_ignores_other_lines, unknown_word_is_a_failure, twins_like_haswell, left_to_the_guest]

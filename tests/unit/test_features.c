@@ -261,7 +261,7 @@ START_TEST(like_older_processors)
                 { "penryn", 0x3f, 0xf7f9fffe, 0x41, 0x3ffff, 0x3fff, 0, false },
                 { "nehalem", 0x7f, 0xfff9fffe, 0x7f, 0x7fffff, 0xffff, 0xf0106114141, true },
                 { "westmere", 0x7f, 0xfff9fffe, 0xff, 0x7fffff, 0xffff, 0xf0106114141, true },
-                { "haswell", 0xff, 0xfff9fffe, 0x7fff, 0x7fffff, 0xffff, 0xf0106334141, true },
+                { "haswell", 0xff, 0xfff9fffe, 0x47fff, 0x7fffff, 0xffff, 0xf0106334141, true },
         };
         const struct vmx_caps hw = full_silicon();
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
