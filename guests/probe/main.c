@@ -97,6 +97,7 @@ static const struct {
         { "selftest", selftest_run },
         { "nested", nested_run },
         { "twin", twin_run_all },
+        { "hostile", hostile_run },
 };
 
 _Noreturn void boot_main(uint32_t protocol, const void *info)

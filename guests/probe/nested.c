@@ -106,5 +106,6 @@ void nested_run(struct probe *p, const char *words)
         nested_injections(&l2);
         nested_nmis(&l2);
         nested_modes(&l2);
+        nested_nowhere(&l2);
         nested_vmxoff(&l2);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Nested test: guests outside of 64-bit mode, and pointers of a guest hypervisor that lead nowhere. */
+/* Nested test: guests outside of 64-bit mode. */
 #include "base/x86.h"
 #include "hw/cpu.h"
 #include "nested.h"
@@ -11,7 +11,6 @@
 #define PDPTE_COUNT  4
 #define PTE_LARGE    0xe3ull /* present, writable, accessed, dirty, large */
 #define VALUE        0x13579bdfu
-#define NOWHERE      0x3000000000ull /* within the physical-address width, but neither RAM nor device */
 
 /* --- modes --- */
 
@@ -146,41 +145,6 @@ static void pae_without_ept(struct l2 *l)
                   "PAE paging without EPT: reserved bits of a PDPTE");
 }
 
-/* --- pointers to nowhere --- */
-
-/* Bare processors read whatever their bus answers; a cascade answers as if all ones were there, and lives
- * on. */
-static void nowhere(struct l2 *l)
-{
-        check(l->p, vmx_error(hw_vmptrld(HPA(NOWHERE))) == VMX_ERR_VMPTRLD_REVISION,
-              "nowhere: VMPTRLD finds no revision");
-        check(l->p, vmx_error(hw_vmclear(HPA(NOWHERE))) == 0, "nowhere: VMCLEAR does nothing");
-        l2_reset(l);
-        l2_set(l, F_eptp, NOWHERE | (vmread(F_eptp) & BITS(11, 0)));
-        l2_run(l, l2_vmcall);
-        check(l->p, l->exit.reason == EXIT_EPT_VIOLATION || l->exit.reason == EXIT_EPT_MISCONFIG,
-              "nowhere: an EPT maps nothing, reason %u", l->exit.reason);
-        l2_reset(l);
-        l2_set(l, F_msr_bitmap, NOWHERE);
-        l2_run(l, l2_rdmsr);
-        l2_expect(l, EXIT_RDMSR, 0, "nowhere: an MSR bitmap lets nothing through");
-        l2_reset(l);
-        l2_proc_on(l, PROC_IO_BITMAPS);
-        l2_set(l, F_io_bitmap_a, NOWHERE);
-        l2_run(l, l2_out);
-        l2_expect(l, EXIT_IO, 0, "nowhere: an I/O bitmap lets nothing through");
-        l2_reset(l);
-        l2_set(l, F_entry_msr_load, NOWHERE);
-        l2_set(l, F_entry_msr_load_count, 1);
-        l2_run(l, l2_vmcall);
-        l2_expect(l, EXIT_REASON_ENTRY_FAIL | EXIT_ENTRY_MSR_LOAD, 1, "nowhere: an MSR area fails the entry");
-        l2_reset(l);
-        l2_set(l, F_vmcs_link, NOWHERE);
-        l2_run(l, l2_vmcall);
-        l2_expect(l, EXIT_REASON_ENTRY_FAIL | EXIT_ENTRY_GUEST_STATE, ENTRY_FAIL_QUAL_LINK,
-                  "nowhere: a link pointer fails the entry");
-}
-
 void nested_modes(struct l2 *l)
 {
         real_mode(l);
@@ -188,7 +152,5 @@ void nested_modes(struct l2 *l)
         pae_paging(l);
         pdpte_loads(l);
         pae_without_ept(l);
-        if (l->p->cascade)
-                nowhere(l);
         l2_reset(l);
 }

@@ -34,6 +34,7 @@ void bench_run(struct probe *p, const char *words);
 void selftest_run(struct probe *p, const char *words);
 void nested_run(struct probe *p, const char *words);
 void twin_run_all(struct probe *p, const char *words);
+void hostile_run(struct probe *p, const char *words);
 
 /* Parts of the self-test, in files of their own. `tsc_hz` was measured against the PIT. */
 uint64_t selftest_clock(struct probe *p);

@@ -106,6 +106,7 @@ static void control_registers(struct probe *p)
         check(p, cr0_takes(cr0 ^ CR0_TS), "CR0.TS can be changed and reads back");
         check(p, cr0_takes(cr0 ^ CR0_WP), "CR0.WP can be changed and reads back");
         check(p, cr0_refuses(cr0 & ~CR0_PG), "clearing CR0.PG in 64-bit mode raises #GP(0)");
+        check(p, cr0_refuses((cr0 ^ CR0_CD) & ~CR0_PG), "so does clearing it together with a change of CR0.CD");
         check(p, cr0_refuses(cr0 & ~CR0_PE), "clearing CR0.PE with paging on raises #GP(0)");
         check(p, cr0_refuses((cr0 | CR0_NW) & ~CR0_CD), "CR0.NW without CD raises #GP(0)");
         check(p, cr0_refuses(cr0 | BIT(32)), "a high bit of CR0 raises #GP(0)");

@@ -95,7 +95,7 @@ def all_jobs(long):
     jobs = []
     if long:
         jobs += [(f"{group}: {f.__name__}", case(group, f)) for group in LONG_GROUPS for f in cases[group].CASES]
-        jobs += [(f"{group}: {f.__name__}", case(group, f)) for group in ("run", "twin") for f in cases[group].LONG]
+        jobs += [(f"{group}: {f.__name__}", case(group, f)) for group in ("run", "twin", "probe") for f in cases[group].LONG]
     jobs += [(f"run: {f.__name__}", case("run", f)) for f in cases["run"].LINUX]
     jobs += [(suite, meson_suite(suite)) for suite in SUITES]
     for group in reversed(GROUPS):

@@ -92,6 +92,12 @@ void nested_arm_timer(struct nested *n, struct vcpu *v, uint32_t ticks)
         vmwrite(F_guest_preemption_timer, set);
 }
 
+void nested_spend_ticks(struct nested *n, uint64_t ticks)
+{
+        const uint64_t left = vmread(F_guest_preemption_timer);
+        vmwrite(F_guest_preemption_timer, left > ticks ? left - ticks : 0);
+}
+
 void nested_force_exit(struct nested *n, struct vcpu *v)
 {
         if (route_l1_wants_preemption_timer(&n->current->v)) {
@@ -210,4 +216,23 @@ bool nested_switch_vmcs(struct nested *n, struct vcpu *v, l1gpa_t clear, l1gpa_t
         n->current = l;
         region12_link(n, v);
         return true;
+}
+
+bool nested_pause_shadowing(struct nested *n, struct vcpu *v)
+{
+        const uint64_t ctls = ctl_read(v, proc2_ctls);
+        if (!n->shadowing || !(ctls & PROC2_SHADOW))
+                return false;
+        ctl_write(v, proc2_ctls, ctls & ~(uint64_t)PROC2_SHADOW);
+        n->link_paused = ctl_read(v, vmcs_link);
+        ctl_write(v, vmcs_link, ~0ull); /* without the control it must name no shadow VMCS */
+        n->shadowing_paused = true;
+        return true;
+}
+
+void nested_resume_shadowing(struct nested *n, struct vcpu *v)
+{
+        ctl_write(v, proc2_ctls, ctl_read(v, proc2_ctls) | PROC2_SHADOW);
+        ctl_write(v, vmcs_link, n->link_paused);
+        n->shadowing_paused = false;
 }

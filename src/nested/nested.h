@@ -61,6 +61,8 @@ struct nested {
         struct msr_access msr;
         bool enabled;              /* the guest may use VMX at all */
         bool shadowing;            /* by the hardware */
+        bool shadowing_paused;     /* in the current VMCS, for one instruction */
+        uint64_t link_paused;      /* its link pointer meanwhile */
         bool exit_info_in_image;   /* the silicon has no VMWRITE to read-only fields: theirs is region12.v */
         bool held[VMCS_FIELD_COUNT]; /* fields that the guest is offered */
         bool vmxon;
@@ -149,6 +151,11 @@ void nested_ept_fill(struct nested *n, struct vcpu *v);
 /* VMFUNC of the guest's guest (vmcs02 is current). VMFUNC_SWITCH: it runs on the EPT it chose. */
 enum vmfunc_outcome nested_vmfunc(struct nested *n, struct vcpu *v);
 
+/* VMREAD and VMWRITE that the processor carries out itself may have an operand in memory that is no RAM, where they cannot
+ * finish. With shadowing off in the current VMCS the instruction exits instead and is emulated. False: it is off. */
+bool nested_pause_shadowing(struct nested *n, struct vcpu *v);
+void nested_resume_shadowing(struct nested *n, struct vcpu *v);
+
 /* vmcs02's preemption timer expired: for the guest hypervisor? */
 bool nested_timer12_expired(const struct nested *n);
 /* Sets the preemption timer of the current VMCS for a deadline of ours in `ticks` units, or earlier if the guest
@@ -186,6 +193,10 @@ bool nested_make_exit(struct nested *n, struct vcpu *v, const struct made_exit *
 bool nested_take_posted(struct nested *n, struct vcpu *v, int vector);
 /* The guest's guest is in HLT: wakes it if a virtual interrupt is to be delivered. */
 void nested_apicv_wake(struct nested *n, struct vcpu *v);
+/* Ticks of vmcs12's preemption timer, for exits after which its guest is where it was. What cascade does meanwhile takes
+ * none, so that a guest which does nothing else would keep its hypervisor waiting for ever. */
+void nested_spend_ticks(struct nested *n, uint64_t ticks);
+
 /* vmcs02 was refused by the processor: the guest hypervisor gets VMfailValid. */
 struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v);
 

@@ -21,9 +21,16 @@ static void flush_translations(const struct run *r)
         vpid_flush(r->v.hw, r->nested.in_l2 ? VPID02 : VPID01);
 }
 
+static bool mode64(void)
+{
+        return (vmread(F_guest_efer) & EFER_LMA) && (vmread(F_guest_cs_ar) & AR_L);
+}
+
+/* Outside 64-bit mode the operand is 32 bits wide, whatever the upper half of the register still holds. */
 static uint64_t gpr(struct run *r, unsigned reg)
 {
-        return reg == GPR_RSP ? vmread(F_guest_rsp) : r->v.gprs.r[reg];
+        const uint64_t value = reg == GPR_RSP ? vmread(F_guest_rsp) : r->v.gprs.r[reg];
+        return mode64() ? value : (uint32_t)value;
 }
 
 /* SDM 3A "Loading PDPTE Registers": on a write to CR0 or CR4 that turns PAE paging on or changes how it works. */
@@ -39,14 +46,22 @@ static bool load_pdptes(struct run *r, uint64_t cr0, uint64_t cr4, uint64_t efer
         return true;
 }
 
+#define TSS16_BUSY 3
+
+/* SDM 3A "Initializing IA-32e Mode": not with a 16-bit TSS. */
+static bool tss16(void)
+{
+        return GET(vmread(F_guest_tr_ar), AR_TYPE) == TSS16_BUSY;
+}
+
 /* SDM 2B "MOV - Move to/from Control Registers", #GP(0) conditions of CR0. */
 static bool cr0_allowed(uint64_t value, uint64_t old, uint64_t efer, uint64_t cr4)
 {
         const bool paging_on = (value & CR0_PG) && !(old & CR0_PG);
         return !(value >> 32) && !((value & CR0_PG) && !(value & CR0_PE)) && !((value & CR0_NW) && !(value & CR0_CD)) &&
                !(paging_on && (efer & EFER_LME) && !(cr4 & CR4_PAE)) &&
-               !(!(value & CR0_PG) && (old & CR0_PG) && (cr4 & CR4_PCIDE)) &&
-               !(paging_on && (efer & EFER_LME) && (vmread(F_guest_cs_ar) & AR_L));
+               !(!(value & CR0_PG) && (old & CR0_PG) && ((cr4 & CR4_PCIDE) || mode64())) &&
+               !(paging_on && (efer & EFER_LME) && ((vmread(F_guest_cs_ar) & AR_L) || tss16()));
 }
 
 static bool write_cr0(struct run *r, uint64_t value)

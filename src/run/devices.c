@@ -116,6 +116,27 @@ static bool missing_memory(struct run *r, const struct guest_fault *f)
         return serve_l2_memory(r, nested_ept_missing(&r->nested, &r->v, L2GPA(f->at.raw), f->cr2, f->use));
 }
 
+/* The guest has not moved on, and `ticks` is the least that a processor would have needed for what it did. */
+static void spend(struct run *r, uint64_t ticks)
+{
+        if (r->nested.in_l2)
+                nested_spend_ticks(&r->nested, ticks);
+}
+
+/* Memory that is no RAM, used in a way that cascade does not emulate. A guest hypervisor that let its guest go there is not to
+ * suffer for it: that one gets #UD, or is shut down if what met no RAM is the delivery of an event. */
+static void cannot_emulate(struct run *r, const char *why)
+{
+        if (!r->nested.in_l2)
+                run_end(r, EXIT_STATUS_GUEST_KILLED, why);
+        if (vmread(F_idt_vec_info) & INTR_VALID) {
+                exit_to_l1(r, &(struct made_exit){ .reason = EXIT_TRIPLE_FAULT });
+                return;
+        }
+        inject_ud(r);
+        spend(r, 1);
+}
+
 static bool decode_at_rip(struct run *r, const struct guest_view *view, struct mmio_insn *insn, struct guest_fault *fault)
 {
         uint8_t code[INSN_BYTES_MAX];
@@ -128,12 +149,14 @@ static bool decode_at_rip(struct run *r, const struct guest_view *view, struct m
         }
         if (s == VIEW_NOT_RAM && missing_memory(r, fault))
                 return false;
-        if (s != VIEW_OK || mmio_decode(&r->decoder, rip, code, got, view->mode_bits, insn) != DECODE_OK) {
-                console_log(r->v.console, "no emulation for the instruction at rip 0x%llx of the guest",
-                            (unsigned long long)rip);
-                run_end(r, EXIT_STATUS_GUEST_KILLED, "device memory accessed by an instruction that is not emulated");
-        }
-        return true;
+        if (s == VIEW_OK && mmio_decode(&r->decoder, rip, code, got, view->mode_bits, insn) == DECODE_OK)
+                return true;
+        if (nested_pause_shadowing(&r->nested, &r->v)) /* VMREAD or VMWRITE? */
+                return false;
+        if (!r->nested.in_l2)
+                console_log(r->v.console, "no emulation for the instruction at rip 0x%llx of the guest", (unsigned long long)rip);
+        cannot_emulate(r, "device memory accessed by an instruction that is not emulated");
+        return false;
 }
 
 void device_mmio(struct run *r, l1gpa_t at, bool is_write)
@@ -141,6 +164,10 @@ void device_mmio(struct run *r, l1gpa_t at, bool is_write)
         struct guest_view view;
         struct guest_fault fault = { 0 };
         struct mmio_insn insn;
+        if (vmread(F_idt_vec_info) & INTR_VALID) { /* no instruction's access */
+                cannot_emulate(r, "the delivery of an event uses device memory");
+                return;
+        }
         run_view(r, &view);
         if (!decode_at_rip(r, &view, &insn, &fault))
                 return;
@@ -149,6 +176,7 @@ void device_mmio(struct run *r, l1gpa_t at, bool is_write)
         const struct mmio_exec e = { .view = &view, .bus = &bus, .gprs = &r->v.gprs, .rflags = &rflags, .at = at, .is_write = is_write,
                                      .one = step_by_iteration() };
         r->v.gprs.r[GPR_RSP] = vmread(F_guest_rsp);
+        const uint64_t count = r->v.gprs.r[GPR_RCX];
         const enum mmio_status s = mmio_execute(&insn, &e, &fault);
         vmwrite(F_guest_rsp, r->v.gprs.r[GPR_RSP]);
         vmwrite(F_guest_rflags, rflags);
@@ -157,6 +185,7 @@ void device_mmio(struct run *r, l1gpa_t at, bool is_write)
                 skip_bytes(r, insn.len);
                 break;
         case MMIO_AGAIN:
+                spend(r, (uint16_t)(count - r->v.gprs.r[GPR_RCX]));
                 step_finish(rflags, true);
                 break;
         case MMIO_FAULT:
@@ -165,9 +194,10 @@ void device_mmio(struct run *r, l1gpa_t at, bool is_write)
         case MMIO_NOT_RAM:
                 if (missing_memory(r, &fault))
                         break;
-                run_end(r, EXIT_STATUS_GUEST_KILLED, "device memory as both operands of an instruction");
+                cannot_emulate(r, "device memory as both operands of an instruction");
+                break;
         case MMIO_UNSUPPORTED:
-                run_end(r, EXIT_STATUS_GUEST_KILLED, "an access to device memory that is not emulated");
+                cannot_emulate(r, "an access to device memory that is not emulated");
         }
 }
 
@@ -202,11 +232,13 @@ static void string_io(struct run *r, const struct exit_info *x)
         run_view(r, &view);
         s.one = step_by_iteration();
         const struct port_bus bus = { .ctx = r, .in = port_in, .out = port_out };
+        const uint64_t count = r->v.gprs.r[GPR_RCX];
         switch (string_io_run(&s, &view, &r->v.gprs, &bus, &fault)) {
         case STRING_IO_DONE:
                 skip_instruction(r);
                 break;
         case STRING_IO_AGAIN:
+                spend(r, (uint16_t)(count - r->v.gprs.r[GPR_RCX])); /* at most a page's worth */
                 step_finish(view.paging.rflags, true);
                 break;
         case STRING_IO_FAULT:
@@ -215,7 +247,7 @@ static void string_io(struct run *r, const struct exit_info *x)
         case STRING_IO_NOT_RAM:
                 if (missing_memory(r, &fault))
                         break;
-                run_end(r, EXIT_STATUS_GUEST_KILLED, "INS or OUTS with device memory as its operand");
+                cannot_emulate(r, "INS or OUTS with device memory as its operand");
         }
 }
 

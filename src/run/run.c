@@ -163,6 +163,8 @@ static void finish_insn(struct run *r, const struct insn_result *res)
 static void exit_vmx_insn(struct run *r, const struct exit_info *x)
 {
         close_windows(r);
+        if (__builtin_expect(r->nested.shadowing_paused, 0))
+                nested_resume_shadowing(&r->nested, &r->v);
         const uint32_t insn = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
         const struct insn_result res = nested_insn(&r->nested, &r->v, x, run_view, r);
         trace_emit(&r->v.trace, TRACE_VMX_INSN, r->v.level + 1, insn, r->nested.current ? r->nested.current->at.raw : 0,
@@ -271,19 +273,28 @@ static void read_exit_info(struct run *r, struct exit_info *x, uint32_t reason)
 static void read_operand(struct run *r, struct exit_info *x)
 {
         const uint32_t reason = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
+        unsigned reg;
         x->rcx = r->v.gprs.r[GPR_RCX];
-        unsigned reg = GPR_RAX;
         if (reason == EXIT_CR_ACCESS)
                 reg = (unsigned)GET(x->qualification, CRQ_GPR);
         else if (reason == EXIT_VMREAD || reason == EXIT_VMWRITE)
                 reg = (unsigned)GET(x->insn_info, INSN_REG2);
-        x->operand = reg == GPR_RSP ? vmread(F_guest_rsp) : r->v.gprs.r[reg];
+        else
+                return;
+        /* Outside 64-bit mode the operand is the lower half, whatever the upper one still holds. */
+        const bool mode64 = (vmread(F_guest_efer) & EFER_LMA) && (vmread(F_guest_cs_ar) & AR_L);
+        const uint64_t value = reg == GPR_RSP ? vmread(F_guest_rsp) : r->v.gprs.r[reg];
+        x->operand = mode64 ? value : (uint32_t)value;
 }
 
 static void handle(struct run *r, const struct exit_info *x)
 {
         const uint32_t reason = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
         exit_fn *const fn = reason < EXIT_REASON_COUNT ? handlers[reason] : NULL;
+        if (!fn && r->nested.in_l2) { /* only vmcs12 can have asked for it */
+                reflect(r);
+                return;
+        }
         if (!fn) {
                 console_log(r->v.console, "exit reason %u has no handler", reason);
                 run_end(r, EXIT_STATUS_PANIC, "an exit that nothing asked for");
@@ -327,6 +338,8 @@ static void handle_l2(struct run *r, uint32_t reason)
         read_exit_info(r, &x, reason);
         read_operand(r, &x);
         const uint32_t basic = (uint32_t)GET(reason, EXIT_REASON_BASIC);
+        if (__builtin_expect(r->nested.shadowing_paused, 0) && basic != EXIT_EPT_VIOLATION)
+                nested_resume_shadowing(&r->nested, &r->v);
         if (basic == EXIT_PREEMPTION_TIMER && nested_timer12_expired(&r->nested))
                 reflect(r);
         else if (route_l2_exit(&r->nested.current->v, &x, &r->v.mem) == OWNER_L1)

@@ -237,7 +237,9 @@ static void check_what_does_not_count(const struct vmcs12 *v, const struct check
 
 static void check_controls02(const struct vmcs12 *v, const struct vmcs02_controls *c, const struct vmx_caps *hw)
 {
-        const uint32_t own_proc = NEEDED_PROC & ~PROC_TSC_OFFSET, own_exit = NEEDED_EXIT;
+        /* CR8 is not the processor's own: it exits, or is the virtual-APIC page's. */
+        const uint32_t cr8 = c->proc & PROC_TPR_SHADOW ? PROC_CR8_LOAD | PROC_CR8_STORE : 0;
+        const uint32_t own_proc = NEEDED_PROC & ~PROC_TSC_OFFSET & ~cr8, own_exit = NEEDED_EXIT;
         BUG_UNLESS(ctl_allowed(hw->pin, c->pin) && ctl_allowed(hw->proc, c->proc) && ctl_allowed(hw->proc2, c->proc2));
         BUG_UNLESS(ctl_allowed(hw->exit, c->exit) && ctl_allowed(hw->entry, c->entry));
         BUG_UNLESS((c->pin & (PIN_EXT_INTR | PIN_NMI | PIN_PREEMPTION_TIMER)) == (PIN_EXT_INTR | PIN_NMI | PIN_PREEMPTION_TIMER));
