@@ -59,6 +59,8 @@ static void past_deadline(const struct apic_test *t)
               t->mode);
 }
 
+#define STEPS 1000
+
 static void counting(const struct apic_test *t)
 {
         irq_forget(VECTOR_TIMER, EOI_APIC);
@@ -76,6 +78,13 @@ static void counting(const struct apic_test *t)
         check(t->p, first != second && first <= period && second <= period, "%s: the current count moves",
               t->mode);
         check(t->p, apic_read(APIC_CURRENT) == 0, "%s: an initial count of 0 stops the timer", t->mode);
+
+        apic_write(APIC_LVT_TIMER, LVT_MASKED | LVT_PERIODIC | VECTOR_TIMER);
+        apic_write(APIC_INITIAL, 1);
+        for (volatile unsigned i = 0; i < STEPS; i++)
+                ;
+        apic_write(APIC_INITIAL, 0);
+        check(t->p, true, "%s: the processor runs on beside a masked timer of one tick", t->mode);
 
         irq_let_in(); /* a period that ended meanwhile */
         irq_forget(VECTOR_TIMER, EOI_APIC);

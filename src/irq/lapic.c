@@ -219,6 +219,10 @@ static unsigned divide_shift(const struct lapic *l)
         return (code + 1) & 7;
 }
 
+/* Ticks: shorter periods fold into one interrupt, masked or not. Otherwise a timer of one tick would be due again before the
+ * guest has executed anything. */
+#define PERIOD_LEAST 256u
+
 static uint64_t add_saturating(uint64_t a, uint64_t b)
 {
         return a > UINT64_MAX - b ? UINT64_MAX : a + b;
@@ -272,8 +276,9 @@ void lapic_advance(struct lapic *l, uint64_t now)
                 /* Periods that nobody could see pass fold into one interrupt: IRR holds no more than one
                  * anyway. */
                 const uint64_t period = (uint64_t)l->initial << divide_shift(l);
+                const uint64_t fold = 1 + (PERIOD_LEAST - 1) / period;
                 l->timer_start = l->timer_due + (now - l->timer_due) / period * period;
-                l->timer_due = add_saturating(l->timer_start, period);
+                l->timer_due = add_saturating(l->timer_start, fold * period);
         } else {
                 l->timer_due = LAPIC_NEVER;
                 l->deadline = 0;

@@ -227,6 +227,24 @@ START_TEST(periodic)
 }
 END_TEST
 
+/* A timer that is due all the time would leave the guest none. */
+START_TEST(short_periods_fold)
+{
+        static const uint32_t counts[] = { 1, 2, 100, 255, 256, 257 };
+        for (unsigned i = 0; i < ARRAY_LEN(counts); i++) {
+                power_up(1);
+                set(LAPIC_TIMER_DIVIDE, 11, 0);
+                set(LAPIC_LVT + LVT_TIMER, i % 2 ? 0x20040 : 0x30040, 0);
+                set(LAPIC_TIMER_INITIAL, counts[i], 1000);
+                const uint64_t first = l->timer_due;
+                lapic_advance(l, first);
+                ck_assert_uint_ge(l->timer_due, first + 256);
+                ck_assert_uint_eq((l->timer_due - 1000) % counts[i], 0);
+                ck_assert_uint_le(get(l, LAPIC_TIMER_CURRENT, first + 200), counts[i]);
+        }
+}
+END_TEST
+
 START_TEST(deadline)
 {
         power_up(1);
@@ -527,7 +545,7 @@ END_TEST
 int main(void)
 {
         return RUN_SUITE("lapic", power_up_state, priorities, task_priority, vector_registers, level_eoi,
-                         software_disable, lint0_virtual_wire, one_shot, divide_values, periodic, deadline,
+                         software_disable, lint0_virtual_wire, one_shot, divide_values, periodic, short_periods_fold, deadline,
                          masked_timer, base_transitions, base_reserved_bits, disable_loses_state,
                          x2_register_access, x2_reserved_bits, x2_ids, error_status, icr_xapic, icr_cluster,
                          icr_x2, icr_nmi_init_sipi, xapic_only_registers);
