@@ -53,7 +53,7 @@ static bool is_page(uint32_t enc)
 
 static uint64_t control_value(struct hostile *h, const struct vmcs_field_info *f)
 {
-        static const uint32_t types[] = { 0, 2u << 8 | 2, 3u << 8 | 6, 3u << 8 | 1, 4u << 8 | 0x80, 5u << 8 | 1, 6u << 8 | 3, 0x40,
+        static const uint32_t types[] = { 0, 2u << 8 | 2, 3u << 8 | 6, 3u << 8 | 1, 4u << 8 | 0x80, 5u << 8 | 1, 6u << 8 | 3, 0x40, 7u << 8, 1u << 8,
                                           3u << 8 | BIT(11) | 13, 3u << 8 | BIT(11) | 14, 3u << 8 | BIT(11) | 8 };
         const uint64_t good = h->good[f->id];
         const bool page = is_page(f->enc);

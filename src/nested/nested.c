@@ -45,6 +45,7 @@ void nested_init(struct nested *n, struct vcpu *v, const struct nested_options *
         n->shadowing = o->enabled && !o->mask.off[FEATURE_shadow] && (v->hw->proc2.may1 & PROC2_SHADOW) && vmwrite_any;
         n->exit_info_in_image = !vmwrite_any;
         n->vmxon_at = L1GPA(~0ull);
+        n->paused_at = ~0ull;
         n->caps12 = caps12_derive(v->hw, &o->mask);
         for (unsigned id = 0; id < VMCS_FIELD_COUNT; id++) {
                 const struct vmcs_field_info f = vmcs_field_at(id);
@@ -220,19 +221,24 @@ bool nested_switch_vmcs(struct nested *n, struct vcpu *v, l1gpa_t clear, l1gpa_t
 
 bool nested_pause_shadowing(struct nested *n, struct vcpu *v)
 {
-        const uint64_t ctls = ctl_read(v, proc2_ctls);
-        if (!n->shadowing || !(ctls & PROC2_SHADOW))
+        const uint64_t ctls = ctl_read(v, proc2_ctls), rip = vmread(F_guest_rip);
+        if (!n->shadowing || !(ctls & PROC2_SHADOW) || n->paused_at == rip) {
+                n->paused_at = ~0ull;
                 return false;
+        }
         ctl_write(v, proc2_ctls, ctls & ~(uint64_t)PROC2_SHADOW);
         n->link_paused = ctl_read(v, vmcs_link);
         ctl_write(v, vmcs_link, ~0ull); /* without the control it must name no shadow VMCS */
         n->shadowing_paused = true;
+        n->paused_at = rip;
         return true;
 }
 
-void nested_resume_shadowing(struct nested *n, struct vcpu *v)
+void nested_resume_shadowing(struct nested *n, struct vcpu *v, bool served)
 {
         ctl_write(v, proc2_ctls, ctl_read(v, proc2_ctls) | PROC2_SHADOW);
         ctl_write(v, vmcs_link, n->link_paused);
         n->shadowing_paused = false;
+        if (served)
+                n->paused_at = ~0ull;
 }

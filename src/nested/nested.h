@@ -63,6 +63,7 @@ struct nested {
         bool shadowing;            /* by the hardware */
         bool shadowing_paused;     /* in the current VMCS, for one instruction */
         uint64_t link_paused;      /* its link pointer meanwhile */
+        uint64_t paused_at;        /* RIP of that instruction, if it may not have been one after all; else all ones */
         bool exit_info_in_image;   /* the silicon has no VMWRITE to read-only fields: theirs is region12.v */
         bool held[VMCS_FIELD_COUNT]; /* fields that the guest is offered */
         bool vmxon;
@@ -152,9 +153,11 @@ void nested_ept_fill(struct nested *n, struct vcpu *v);
 enum vmfunc_outcome nested_vmfunc(struct nested *n, struct vcpu *v);
 
 /* VMREAD and VMWRITE that the processor carries out itself may have an operand in memory that is no RAM, where they cannot
- * finish. With shadowing off in the current VMCS the instruction exits instead and is emulated. False: it is off. */
+ * finish. With shadowing off in the current VMCS the instruction exits instead and is emulated. False: it is off, or
+ * the instruction at RIP had its chance. To be resumed at the next exit, before another VMCS becomes current; `served`: not
+ * by the same access again. */
 bool nested_pause_shadowing(struct nested *n, struct vcpu *v);
-void nested_resume_shadowing(struct nested *n, struct vcpu *v);
+void nested_resume_shadowing(struct nested *n, struct vcpu *v, bool served);
 
 /* vmcs02's preemption timer expired: for the guest hypervisor? */
 bool nested_timer12_expired(const struct nested *n);

@@ -164,7 +164,7 @@ static void exit_vmx_insn(struct run *r, const struct exit_info *x)
 {
         close_windows(r);
         if (__builtin_expect(r->nested.shadowing_paused, 0))
-                nested_resume_shadowing(&r->nested, &r->v);
+                nested_resume_shadowing(&r->nested, &r->v, true);
         const uint32_t insn = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
         const struct insn_result res = nested_insn(&r->nested, &r->v, x, run_view, r);
         trace_emit(&r->v.trace, TRACE_VMX_INSN, r->v.level + 1, insn, r->nested.current ? r->nested.current->at.raw : 0,
@@ -338,8 +338,8 @@ static void handle_l2(struct run *r, uint32_t reason)
         read_exit_info(r, &x, reason);
         read_operand(r, &x);
         const uint32_t basic = (uint32_t)GET(reason, EXIT_REASON_BASIC);
-        if (__builtin_expect(r->nested.shadowing_paused, 0) && basic != EXIT_EPT_VIOLATION)
-                nested_resume_shadowing(&r->nested, &r->v);
+        if (__builtin_expect(r->nested.shadowing_paused, 0))
+                nested_resume_shadowing(&r->nested, &r->v, basic != EXIT_EPT_VIOLATION);
         if (basic == EXIT_PREEMPTION_TIMER && nested_timer12_expired(&r->nested))
                 reflect(r);
         else if (route_l2_exit(&r->nested.current->v, &x, &r->v.mem) == OWNER_L1)
