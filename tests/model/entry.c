@@ -23,8 +23,8 @@ void vmx_enter(struct vcpu *v, enum entry_insn how)
 static void refuse(const struct check_fail *f)
 {
         MODEL_REQUIRE(f->kind == CHECK_PASSED, "VM entry of %s fails: %s (SDM 3C \"%s\")",
-                      cpu.current->region == cpu.run->v.vmcs01.region.raw ? "vmcs01" : "vmcs02",
-                      check_name(f->id), check_sdm(f->id));
+                      cpu.current->region == cpu.run->v.vmcs01.region.raw ? "vmcs01" : "vmcs02", check_name(f->id),
+                      check_sdm(f->id));
 }
 
 /* The rows that src/nested checks vmcs12 by, here with the processor's own capabilities for a VMCS of ours.
@@ -32,9 +32,10 @@ static void refuse(const struct check_fail *f)
 static void check_rows(const struct vmcs12 *v)
 {
         struct vmcs12 copy = *v;
-        const struct guest_mem none = {0};
+        const struct guest_mem none = { 0 };
         const struct check_env env = {
-                .caps = &cpu.caps, .mem = &none, .current = L1GPA(cpu.current->region), .lma = true};
+                .caps = &cpu.caps, .mem = &none, .current = L1GPA(cpu.current->region), .lma = true
+        };
         copy.vmcs_link = LINK_NONE;
         struct check_fail f = check_controls(&copy, &env);
         refuse(&f);
@@ -46,8 +47,8 @@ static void check_rows(const struct vmcs12 *v)
 
 static void check_page(const char *what, bool used, uint64_t at)
 {
-        MODEL_REQUIRE(!used || (IS_ALIGNED(at, PAGE_SIZE) && model_owns(at, PAGE_SIZE)),
-                      "VM entry with %s at %#llx", what, (unsigned long long)at);
+        MODEL_REQUIRE(!used || (IS_ALIGNED(at, PAGE_SIZE) && model_owns(at, PAGE_SIZE)), "VM entry with %s at %#llx",
+                      what, (unsigned long long)at);
 }
 
 /* Addresses that the processor will use must be memory of the hypervisor's. */
@@ -90,8 +91,7 @@ static void check_link(const struct vmcs12 *v)
         const uint32_t word = *(const uint32_t *)ptr_of(HPA(v->vmcs_link));
         MODEL_REQUIRE(word == (GET(cpu.caps.basic, BASIC_REVISION) | (shadowing ? VMCS_REVISION_SHADOW : 0)),
                       "VM entry with a link pointer to a VMCS that begins with %#x", word);
-        MODEL_REQUIRE(v->vmcs_link != cpu.current->region,
-                      "VM entry with a link pointer to the current VMCS");
+        MODEL_REQUIRE(v->vmcs_link != cpu.current->region, "VM entry with a link pointer to the current VMCS");
         if (shadowing)
                 vmcs_activate(v->vmcs_link);
 }
@@ -123,9 +123,9 @@ static void enter(enum entry_insn how)
         struct cached_vmcs *c = cpu.current;
         MODEL_REQUIRE(c, "VM entry without a current VMCS");
         MODEL_REQUIRE(!(c->word & VMCS_REVISION_SHADOW), "VM entry with a shadow VMCS");
-        MODEL_REQUIRE(c->launched == (how == ENTER_RESUME),
-                      how == ENTER_LAUNCH ? "VMLAUNCH with a VMCS that is not clear"
-                                          : "VMRESUME with a VMCS that is not launched");
+        MODEL_REQUIRE(c->launched == (how == ENTER_RESUME), how == ENTER_LAUNCH
+                                                                    ? "VMLAUNCH with a VMCS that is not clear"
+                                                                    : "VMRESUME with a VMCS that is not launched");
         check_rows(&c->v);
         check_pages(&c->v);
         check_host_state(&c->v);
@@ -137,6 +137,7 @@ static void enter(enum entry_insn how)
         cpu.delivered = c->v.entry_intr_info & INTR_VALID ? c->v.entry_intr_info : 0;
         cpu.delivered_error = c->v.entry_error_code;
         cpu.in_guest = true;
+        cpu.count.entries02 += c->region != cpu.run->v.vmcs01.region.raw;
 }
 
 /* --- exit --- */
@@ -175,8 +176,7 @@ static void save_state(struct vmcs12 *v)
                 v->guest_debugctl = cpu.now.debugctl;
                 v->guest_dr7 = cpu.now.dr7;
         }
-        v->entry_ctls =
-                (v->entry_ctls & ~ENTRY_CTL_GUEST_64) | (cpu.now.efer & EFER_LMA ? ENTRY_CTL_GUEST_64 : 0);
+        v->entry_ctls = (v->entry_ctls & ~ENTRY_CTL_GUEST_64) | (cpu.now.efer & EFER_LMA ? ENTRY_CTL_GUEST_64 : 0);
         v->entry_intr_info &= ~INTR_VALID;
 }
 
@@ -192,7 +192,7 @@ static void leave(const struct model_exit *x)
                 cpu.now.pat = v->host_pat;
         cpu.now.debugctl = 0;
         cpu.in_guest = false;
-        cpu.exits++;
+        cpu.count.exits++;
         cpu.last = *x;
         cpu.run->v.gprs = cpu.gprs;
         cpu.run->v.gprs.r[GPR_RSP] = garbage(); /* its slot: enter.S leaves RAX there */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest.h"
+#include "base/msr_numbers.h"
 #include "base/x86.h"
 #include "emulate/view.h"
 #include "hw/hypercall.h"
@@ -100,8 +101,7 @@ static enum outcome shadow_fail(struct cached_vmcs *link, enum vmx_insn_error er
 static uint64_t *operand_at(uint64_t linear, bool write)
 {
         uint64_t hpa;
-        MODEL_REQUIRE(guest_access(linear, write, &hpa) == DONE,
-                      "the operand of VMREAD or VMWRITE is not mapped");
+        MODEL_REQUIRE(guest_access(linear, write, &hpa) == DONE, "the operand of VMREAD or VMWRITE is not mapped");
         return ptr_of(HPA(hpa));
 }
 
@@ -142,7 +142,7 @@ enum outcome guest_vmx(struct vmx_insn *i)
         const unsigned base = FIRST_GPR, reg2 = GPR_RSI + (unsigned)rng_below(&cpu.rng, 2), reg1 = GPR_R8;
         random_gprs();
         cpu.gprs.r[reg2] = i->reg2;
-        struct model_exit x = {.reason = i->reason, .defined = EXIT_HAS_INSN};
+        struct model_exit x = { .reason = i->reason, .defined = EXIT_HAS_INSN };
         x.insn_info = (uint32_t)PUT(PUT(0, INSN_REG2, reg2), INSN_ADDR_SIZE, INSN_ADDR_64);
         const bool in_reg = is_field_access(i) && !i->memory;
         if (in_reg) {
@@ -150,8 +150,7 @@ enum outcome guest_vmx(struct vmx_insn *i)
                 if (i->reason == EXIT_VMWRITE)
                         cpu.gprs.r[reg1] = i->value;
         } else {
-                x.insn_info = (uint32_t)PUT(PUT(x.insn_info | INSN_INDEX_INVALID, INSN_BASE, base), INSN_SEG,
-                                            SEG_DS);
+                x.insn_info = (uint32_t)PUT(PUT(x.insn_info | INSN_INDEX_INVALID, INSN_BASE, base), INSN_SEG, SEG_DS);
                 cpu.gprs.r[base] = i->at - DISPLACEMENT;
                 x.qualification = DISPLACEMENT;
         }
@@ -169,21 +168,21 @@ enum outcome guest_insn(uint32_t reason)
                 uint32_t reason, proc, proc2; /* exits if one of these controls is 1 */
                 uint32_t changes;
         } rows[] = {
-                {EXIT_CPUID, ~0u, 0, 1u << GPR_RAX | 1u << GPR_RBX | 1u << GPR_RCX | 1u << GPR_RDX},
-                {EXIT_VMCALL, ~0u, 0, 1u << GPR_RAX},
-                {EXIT_INVD, ~0u, 0, 0},
-                {EXIT_HLT, PROC_HLT, 0, 0},
-                {EXIT_RDTSC, PROC_RDTSC, 0, 0},
-                {EXIT_PAUSE, PROC_PAUSE, 0, 0},
-                {EXIT_WBINVD, 0, PROC2_WBINVD, 0},
-                {EXIT_VMXOFF, ~0u, 0, 0},
+                { EXIT_CPUID, ~0u, 0, 1u << GPR_RAX | 1u << GPR_RBX | 1u << GPR_RCX | 1u << GPR_RDX },
+                { EXIT_VMCALL, ~0u, 0, 1u << GPR_RAX },
+                { EXIT_INVD, ~0u, 0, 0 },
+                { EXIT_HLT, PROC_HLT, 0, 0 },
+                { EXIT_RDTSC, PROC_RDTSC, 0, 0 },
+                { EXIT_PAUSE, PROC_PAUSE, 0, 0 },
+                { EXIT_WBINVD, 0, PROC2_WBINVD, 0 },
+                { EXIT_VMXOFF, ~0u, 0, 0 },
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 if (rows[i].reason != reason)
                         continue;
                 random_gprs();
                 cpu.gprs.r[GPR_RAX] = 1; /* a leaf of CPUID that is not constant; no hypercall */
-                struct model_exit x = {.reason = reason};
+                struct model_exit x = { .reason = reason };
                 if ((now()->proc_ctls & rows[i].proc) || (vmcs12_proc2(now()) & rows[i].proc2))
                         return exit_by(&x, rows[i].changes);
                 return done_without_exit();
@@ -197,7 +196,7 @@ enum outcome guest_hypercall(uint64_t rax, uint64_t rbx, uint64_t rcx, uint64_t 
         cpu.gprs.r[GPR_RAX] = rax;
         cpu.gprs.r[GPR_RBX] = rbx;
         cpu.gprs.r[GPR_RCX] = rcx;
-        struct model_exit x = {.reason = EXIT_VMCALL};
+        struct model_exit x = { .reason = EXIT_VMCALL };
         const enum outcome o = exit_by(&x, 1u << GPR_RAX);
         *result = cpu.gprs.r[GPR_RAX];
         return o;
@@ -213,7 +212,7 @@ static uint16_t vpid_now(void)
 enum outcome guest_invlpg(uint64_t linear)
 {
         if (now()->proc_ctls & PROC_INVLPG) {
-                struct model_exit x = {.reason = EXIT_INVLPG, .qualification = linear};
+                struct model_exit x = { .reason = EXIT_INVLPG, .qualification = linear };
                 return exit_by(&x, 0);
         }
         tlb_drop_linear(vpid_now(), linear);
@@ -222,8 +221,7 @@ enum outcome guest_invlpg(uint64_t linear)
 
 static bool is_cr3_target(uint64_t value)
 {
-        const uint64_t targets[] = {now()->cr3_target0, now()->cr3_target1, now()->cr3_target2,
-                                    now()->cr3_target3};
+        const uint64_t targets[] = { now()->cr3_target0, now()->cr3_target1, now()->cr3_target2, now()->cr3_target3 };
         for (unsigned i = 0; i < now()->cr3_target_count; i++)
                 if (targets[i] == value)
                         return true;
@@ -232,8 +230,8 @@ static bool is_cr3_target(uint64_t value)
 
 static enum outcome exit_by_cr(unsigned number, uint64_t value)
 {
-        struct model_exit x = {.reason = EXIT_CR_ACCESS,
-                               .qualification = PUT(PUT(0, CRQ_NUMBER, number), CRQ_GPR, FIRST_GPR)};
+        struct model_exit x = { .reason = EXIT_CR_ACCESS,
+                                .qualification = PUT(PUT(0, CRQ_NUMBER, number), CRQ_GPR, FIRST_GPR) };
         random_gprs();
         cpu.gprs.r[FIRST_GPR] = value;
         return exit_by(&x, 0);
@@ -263,28 +261,81 @@ enum outcome guest_mov_to_cr(unsigned number, uint64_t value)
         return done_without_exit();
 }
 
+/* SDM 3C "MSR-Bitmap Address" */
+static bool wrmsr_exits(uint32_t msr)
+{
+        const bool high = msr >= 0xc0000000u;
+        const uint8_t *bits = ptr_of(HPA(now()->msr_bitmap + 2048 + (high ? 1024 : 0)));
+        return !(now()->proc_ctls & PROC_MSR_BITMAPS) || (msr & ~0xc0000000u) >= 0x2000 ||
+               (bits[(msr & 0x1fff) / 8] >> msr % 8 & 1);
+}
+
+enum outcome guest_write_msr(uint32_t msr, uint64_t value)
+{
+        if (wrmsr_exits(msr)) {
+                struct model_exit x = { .reason = EXIT_WRMSR };
+                random_gprs();
+                cpu.gprs.r[GPR_RCX] = msr;
+                cpu.gprs.r[GPR_RAX] = (uint32_t)value;
+                cpu.gprs.r[GPR_RDX] = value >> 32;
+                return exit_by(&x, 0);
+        }
+        if (msr == MSR_EFER)
+                cpu.now.efer = value;
+        if (msr == MSR_FS_BASE)
+                now()->guest_fs_base = value;
+        return done_without_exit();
+}
+
 /* --- memory and events --- */
 
-enum outcome guest_access(uint64_t linear, bool write, uint64_t *hpa)
+/* Software events have an instruction length. */
+static struct model_exit exit_in_delivery(uint32_t event)
+{
+        return (struct model_exit){ .idt_info = event,
+                                    .idt_error = cpu.delivered_error,
+                                    .insn_len = now()->entry_insn_len,
+                                    .defined =
+                                            event && GET(event, INTR_TYPE) >= INTR_TYPE_SW_INTR ? EXIT_HAS_LENGTH : 0 };
+}
+
+static enum outcome access(uint64_t linear, bool write, uint32_t event, uint64_t *hpa)
 {
         for (unsigned tries = 0; tries < TRIES; tries++) {
-                struct tlb_access a = {.linear = linear, .needs = write ? EPTQ_WRITE : EPTQ_READ};
+                struct tlb_access a = { .linear = linear, .needs = write ? EPTQ_WRITE : EPTQ_READ };
                 if (tlb_translate(&a) == TLB_OK) {
                         *hpa = a.hpa;
                         return DONE;
                 }
                 const struct cached_vmcs *ran = cpu.current;
                 const uint64_t rip = guest_rip();
-                const struct model_exit x = {.reason = EXIT_EPT_VIOLATION,
-                                             .qualification = a.qualification,
-                                             .linear = linear,
-                                             .physical = a.gpa,
-                                             .defined = EXIT_HAS_LINEAR | EXIT_HAS_PHYSICAL};
+                struct model_exit x = exit_in_delivery(event);
+                x.reason = EXIT_EPT_VIOLATION;
+                x.qualification = a.qualification;
+                x.linear = linear;
+                x.physical = a.gpa;
+                x.defined |= EXIT_HAS_LINEAR | EXIT_HAS_PHYSICAL;
                 model_exit(&x);
                 if (cpu.current != ran || guest_rip() != rip)
                         return LEFT;
+                MODEL_REQUIRE(cpu.delivered == event, "an event %#x is not delivered again, but %#x", event,
+                              cpu.delivered);
+                MODEL_REQUIRE(!(event & INTR_ERROR_VALID) || cpu.delivered_error == x.idt_error,
+                              "an event's error code changes");
+                MODEL_REQUIRE(!(x.defined & EXIT_HAS_LENGTH) || now()->entry_insn_len == x.insn_len,
+                              "a software event's instruction length changes");
         }
         model_fault("an access to %#llx causes EPT violations for ever", (unsigned long long)linear);
+}
+
+enum outcome guest_access(uint64_t linear, bool write, uint64_t *hpa)
+{
+        return access(linear, write, 0, hpa);
+}
+
+enum outcome guest_deliver(uint64_t linear, uint64_t *hpa)
+{
+        return access(linear, true, cpu.delivered, hpa);
 }
 
 static enum outcome by_event(const struct model_exit *x)
@@ -299,14 +350,14 @@ enum outcome guest_timer(void)
 {
         if (!(now()->pin_ctls & PIN_PREEMPTION_TIMER))
                 return DONE;
+        cpu.tsc += (uint64_t)now()->guest_preemption_timer << GET(cpu.caps.misc, MISC_TIMER_SHIFT);
         if (now()->exit_ctls & EXIT_CTL_SAVE_PREEMPTION_TIMER)
                 now()->guest_preemption_timer = 0;
-        return by_event(&(struct model_exit){.reason = EXIT_PREEMPTION_TIMER});
+        return by_event(&(struct model_exit){ .reason = EXIT_PREEMPTION_TIMER });
 }
 
 enum outcome guest_external_interrupt(void)
 {
         const bool ack = now()->exit_ctls & EXIT_CTL_ACK_INTR;
-        return by_event(
-                &(struct model_exit){.reason = EXIT_EXT_INTR, .intr_info = ack ? INTR_VALID | 0x21 : 0});
+        return by_event(&(struct model_exit){ .reason = EXIT_EXT_INTR, .intr_info = ack ? INTR_VALID | 0x21 : 0 });
 }

@@ -24,10 +24,10 @@ enum vmx_flags guest_vmx_flags(void);
 /* A VMX instruction. `reason` is that of its exit. */
 struct vmx_insn {
         uint32_t reason;
-        bool memory;   /* VMREAD, VMWRITE: the first operand is in memory; the others always are, if they have
-                          one */
-        uint64_t at;   /* linear address of the memory operand */
-        uint64_t reg2; /* VMREAD, VMWRITE: encoding of the field; INVEPT, INVVPID: type */
+        bool memory;    /* VMREAD, VMWRITE: the first operand is in memory; the others always are, if they have
+                           one */
+        uint64_t at;    /* linear address of the memory operand */
+        uint64_t reg2;  /* VMREAD, VMWRITE: encoding of the field; INVEPT, INVVPID: type */
         uint64_t value; /* VMWRITE: source, VMREAD: result, unless in memory */
 };
 enum outcome guest_vmx(struct vmx_insn *i);
@@ -44,6 +44,12 @@ enum outcome guest_hypercall(uint64_t rax, uint64_t rbx, uint64_t rcx, uint64_t 
 /* An access to memory. Served EPT violations are part of it; LEFT: one that ended in an exit to the guest
  * hypervisor. DONE: *hpa is where it went. */
 enum outcome guest_access(uint64_t linear, bool write, uint64_t *hpa);
+
+/* The same as part of delivering the event that the VM entry injected (cpu.delivered): the processor pushes something.
+ * An exit tells of the event as IDT-vectoring information; entered again, the delivery begins anew. */
+enum outcome guest_deliver(uint64_t linear, uint64_t *hpa);
+
+enum outcome guest_write_msr(uint32_t msr, uint64_t value);
 
 /* The preemption timer runs out, if it is on; a physical interrupt comes. */
 enum outcome guest_timer(void);

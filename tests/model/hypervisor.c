@@ -19,7 +19,7 @@ static uint8_t ram[GUEST_RAM_BYTES] __attribute__((aligned(SIZE_2M)));
 static uint8_t pool_bytes[POOL_PAGES * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static struct page_pool pool;
 static struct vmx_caps caps;
-static const struct console console = {.sink = CONSOLE_SINK_E9, .level = 1};
+static const struct console console = { .sink = CONSOLE_SINK_E9, .level = 1 };
 
 uint8_t *hypervisor_ram(void)
 {
@@ -80,18 +80,18 @@ static void start_vcpu(struct run *r, uint64_t rip, uint64_t cr3)
         io_bitmap01_build(ports);
         v->parent_is_cascade = cpu.has.parent_is_cascade;
         v->level = 1;
-        v->mem = (struct guest_mem){.ram = ram, .low_bytes = sizeof(ram)};
+        v->mem = (struct guest_mem){ .ram = ram, .low_bytes = sizeof(ram) };
         v->hw = &caps;
         v->pool = &pool;
         v->console = &console;
         v->msr_bitmap01 = hpa_of(bitmap);
         v->io_bitmap01 = hpa_of(ports);
         v->eptp01 = ept01_build(&v->mem, &caps, &pool);
-        const struct guest_start start = {.kind = START_LONG64, .rip = rip, .cr3 = cr3, .cs = 8, .ds = 16};
+        const struct guest_start start = { .kind = START_LONG64, .rip = rip, .cr3 = cr3, .cs = 8, .ds = 16 };
         vmcs01_create(v, &start);
         const struct nested_options nested = {
                 .enabled = true,
-                .msr = {.ctx = r, .read = read_msr, .write = write_msr},
+                .msr = { .ctx = r, .read = read_msr, .write = write_msr },
         };
         nested_init(&r->nested, v, &nested);
         vmcs_own(v, &v->vmcs01, v->level + 1);
@@ -109,14 +109,14 @@ struct run *hypervisor_start(const struct model_features *has, uint64_t seed, ui
         cpu.pool_bytes = sizeof(pool_bytes);
         MODEL_REQUIRE(vmx_probe(&caps) == EXIT_STATUS_OK, "cascade does not like this processor");
         vmx_root_enter(&caps, &pool);
-        const struct pc_config pc = {.cpus = 1,
-                                     .maxphyaddr = caps.maxphyaddr,
-                                     .tsc_hz = 1000000000,
-                                     .start_tsc = hw_rdtsc(),
-                                     .low_bytes = sizeof(ram)};
+        const struct pc_config pc = { .cpus = 1,
+                                      .maxphyaddr = caps.maxphyaddr,
+                                      .tsc_hz = 1000000000,
+                                      .start_tsc = hw_rdtsc(),
+                                      .low_bytes = sizeof(ram) };
         pc_init(&r->pc, &pc);
         start_vcpu(r, rip, cr3);
-        r->cpuid_config = (struct cpuid_config){.level = 1, .tsc_hz = 1000000000, .vmx = true};
+        r->cpuid_config = (struct cpuid_config){ .level = 1, .tsc_hz = 1000000000, .vmx = true };
         cpuid_build(&r->cpuid, &r->cpuid_config, hw_cpuid);
         guest_msrs_init(&r->msrs, feature_control_initial(true, true));
         prepare_entry(r);

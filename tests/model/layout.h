@@ -33,10 +33,9 @@
 #define ROOTS         10  /* more than EPT02_ROOTS */
 #define P_EPT_PT      160 /* level 1, shared by all roots */
 #define EPT_PTS       12
-#define P_EPT_FIXED   172 /* level 1 of the region of the paging structures, the same in all roots */
-#define P_L2_TREE                                                                                            \
-        1024 /* paging structures of level 2, at the same address physical to it: two trees of 4 pages */
-#define L2_TREES 2
+#define P_EPT_FIXED   172  /* level 1 of the region of the paging structures, the same in all roots */
+#define P_L2_TREE     1024 /* paging structures of level 2, at the same address physical to it: two trees of 4 pages */
+#define L2_TREES      2
 
 /* Linear window of either level. */
 #define WINDOW       8

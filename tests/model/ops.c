@@ -26,13 +26,12 @@ void op_begins(void)
 
 void agree(const struct expect *e, enum outcome o, const char *what)
 {
-        MODEL_REQUIRE(o == e->outcome, "%s: outcome %d instead of %d (event %#x, rip %#llx)", what, o,
-                      e->outcome, cpu.delivered, (unsigned long long)guest_rip());
-        MODEL_REQUIRE(o != DONE || guest_vmx_flags() == e->flags, "%s: flags %d instead of %d", what,
-                      guest_vmx_flags(), e->flags);
-        MODEL_REQUIRE(o != FAULTED || GET(cpu.delivered, INTR_VECTOR) == e->vector,
-                      "%s: vector %u instead of %u", what, (unsigned)GET(cpu.delivered, INTR_VECTOR),
-                      e->vector);
+        MODEL_REQUIRE(o == e->outcome, "%s: outcome %d instead of %d (event %#x, rip %#llx)", what, o, e->outcome,
+                      cpu.delivered, (unsigned long long)guest_rip());
+        MODEL_REQUIRE(o != DONE || guest_vmx_flags() == e->flags, "%s: flags %d instead of %d", what, guest_vmx_flags(),
+                      e->flags);
+        MODEL_REQUIRE(o != FAULTED || GET(cpu.delivered, INTR_VECTOR) == e->vector, "%s: vector %u instead of %u", what,
+                      (unsigned)GET(cpu.delivered, INTR_VECTOR), e->vector);
 }
 
 uint64_t *l1_word(uint64_t at)
@@ -62,8 +61,7 @@ static void make_tables(void)
                 link_table(P_L1_PT_WIN, i, PAGE(i) | PT_TABLE);
         for (unsigned t = 0; t < L2_TREES; t++) {
                 for (unsigned level = 0; level < 3; level++)
-                        link_table(P_L2_TREE + 4 * t + level, 0,
-                                   PAGE(P_L2_TREE + 4 * t + level + 1) | PT_TABLE);
+                        link_table(P_L2_TREE + 4 * t + level, 0, PAGE(P_L2_TREE + 4 * t + level + 1) | PT_TABLE);
                 for (unsigned i = 0; i < WINDOW; i++)
                         link_table(P_L2_TREE + 4 * t + 3, i, l2_page_at(i + t * WINDOW) | PT_TABLE);
         }
@@ -79,8 +77,7 @@ static void make_tables(void)
                 link_table(P_EPT_FIXED, i, PAGE(P_L2_TREE + i) | EPTE_RWX | PUT(0, EPTE_MEMTYPE, MEMTYPE_WB));
         for (unsigned pt = 0; pt < EPT_PTS; pt++)
                 for (unsigned i = 0; i < 8; i++)
-                        link_table(P_EPT_PT + pt, i,
-                                   PAGE((pt + i) % 32) | EPTE_RWX | PUT(0, EPTE_MEMTYPE, MEMTYPE_WB));
+                        link_table(P_EPT_PT + pt, i, PAGE((pt + i) % 32) | EPTE_RWX | PUT(0, EPTE_MEMTYPE, MEMTYPE_WB));
 }
 
 static void make_pages(void)
@@ -90,7 +87,7 @@ static void make_pages(void)
         *l1_word(PAGE(P_VMXON)) = CASCADE_VMCS12_REVISION;
         *l1_word(PAGE(P_NO_VMCS)) = 0x777;
         /* STAR, one whose value is in the VMCS, one that is barred. */
-        const uint64_t entries[] = {MSR_STAR, 0, MSR_SYSENTER_ESP, MSR_LIST_ESP, MSR_X2APIC_FIRST + 8, 0};
+        const uint64_t entries[] = { MSR_STAR, 0, MSR_SYSENTER_ESP, MSR_LIST_ESP, MSR_X2APIC_FIRST + 8, 0 };
         memcpy(l1_word(PAGE(P_MSR_LIST)), entries, sizeof(entries));
 }
 
@@ -125,7 +122,7 @@ static uint64_t operand(uint64_t first, uint64_t second)
 
 static void by_pointer(uint32_t reason, uint64_t at, struct expect e, const char *what)
 {
-        struct vmx_insn i = {.reason = reason, .at = operand(at, 0)};
+        struct vmx_insn i = { .reason = reason, .at = operand(at, 0) };
         op_begins();
         agree(&e, guest_vmx(&i), what);
 }
@@ -155,36 +152,32 @@ void op_vmxoff(void)
 void op_vmptrst(void)
 {
         uint64_t at;
-        struct vmx_insn i = {.reason = EXIT_VMPTRST, .at = operand(1, 1)};
+        struct vmx_insn i = { .reason = EXIT_VMPTRST, .at = operand(1, 1) };
         const struct expect e = ref_vmptrst(&at);
         op_begins();
         agree(&e, guest_vmx(&i), "VMPTRST");
-        MODEL_REQUIRE(e.outcome != DONE || *l1_word(PAGE(P_OPERAND)) == at,
-                      "VMPTRST stored %#llx instead of %#llx", (unsigned long long)*l1_word(PAGE(P_OPERAND)),
-                      (unsigned long long)at);
+        MODEL_REQUIRE(e.outcome != DONE || *l1_word(PAGE(P_OPERAND)) == at, "VMPTRST stored %#llx instead of %#llx",
+                      (unsigned long long)*l1_word(PAGE(P_OPERAND)), (unsigned long long)at);
 }
 
 void op_vmread(uint64_t enc, bool memory)
 {
         uint64_t want = 0;
         bool known;
-        struct vmx_insn i = {.reason = EXIT_VMREAD, .memory = memory, .at = operand(0, 0), .reg2 = enc};
+        struct vmx_insn i = { .reason = EXIT_VMREAD, .memory = memory, .at = operand(0, 0), .reg2 = enc };
         const struct expect e = ref_vmread(enc, &want, &known);
         op_begins();
         agree(&e, guest_vmx(&i), "VMREAD");
         const uint64_t got = memory ? *l1_word(PAGE(P_OPERAND)) : i.value;
-        MODEL_REQUIRE(!known || got == want, "VMREAD of %s (%#llx): %#llx instead of %#llx",
-                      vmcs_field_name(enc), (unsigned long long)enc, (unsigned long long)got,
-                      (unsigned long long)want);
+        MODEL_REQUIRE(!known || got == want, "VMREAD of %s (%#llx): %#llx instead of %#llx", vmcs_field_name(enc),
+                      (unsigned long long)enc, (unsigned long long)got, (unsigned long long)want);
 }
 
 void op_vmwrite(uint64_t enc, uint64_t value, bool memory)
 {
-        struct vmx_insn i = {.reason = EXIT_VMWRITE,
-                             .memory = memory,
-                             .at = operand(value, 0),
-                             .reg2 = enc,
-                             .value = value};
+        struct vmx_insn i = {
+                .reason = EXIT_VMWRITE, .memory = memory, .at = operand(value, 0), .reg2 = enc, .value = value
+        };
         const struct expect e = ref_vmwrite(enc, value);
         op_begins();
         agree(&e, guest_vmx(&i), "VMWRITE");
@@ -192,7 +185,7 @@ void op_vmwrite(uint64_t enc, uint64_t value, bool memory)
 
 void op_invept(uint64_t type, uint64_t eptp)
 {
-        struct vmx_insn i = {.reason = EXIT_INVEPT, .at = operand(eptp, 0), .reg2 = type};
+        struct vmx_insn i = { .reason = EXIT_INVEPT, .at = operand(eptp, 0), .reg2 = type };
         const struct expect e = ref_invept(type, eptp, 0);
         op_begins();
         agree(&e, guest_vmx(&i), "INVEPT");
@@ -202,7 +195,7 @@ void op_invept(uint64_t type, uint64_t eptp)
 
 void op_invvpid(uint64_t type, uint64_t vpid, uint64_t linear)
 {
-        struct vmx_insn i = {.reason = EXIT_INVVPID, .at = operand(vpid, linear), .reg2 = type};
+        struct vmx_insn i = { .reason = EXIT_INVVPID, .at = operand(vpid, linear), .reg2 = type };
         const struct expect e = ref_invvpid(type, vpid, linear);
         op_begins();
         agree(&e, guest_vmx(&i), "INVVPID");
@@ -217,8 +210,7 @@ void op_own(uint64_t at)
         uint64_t got;
         const bool ok = ref_own(at);
         op_begins();
-        MODEL_REQUIRE(guest_hypercall(HC_VMCS_OWN, at, 3, &got) == DONE && got == (ok ? HC_OK : HC_BAD),
-                      "HC_VMCS_OWN");
+        MODEL_REQUIRE(guest_hypercall(HC_VMCS_OWN, at, 3, &got) == DONE && got == (ok ? HC_OK : HC_BAD), "HC_VMCS_OWN");
 }
 
 void op_switch(uint64_t clear, uint64_t load)
@@ -226,8 +218,7 @@ void op_switch(uint64_t clear, uint64_t load)
         uint64_t got;
         const bool ok = ref_switch(clear, load);
         op_begins();
-        MODEL_REQUIRE(guest_hypercall(HC_VMCS_SWITCH, clear, load, &got) == DONE &&
-                              got == (ok ? HC_OK : HC_BAD),
+        MODEL_REQUIRE(guest_hypercall(HC_VMCS_SWITCH, clear, load, &got) == DONE && got == (ok ? HC_OK : HC_BAD),
                       "HC_VMCS_SWITCH");
 }
 
@@ -237,22 +228,53 @@ void op_cpuid(void)
         MODEL_REQUIRE(guest_insn(EXIT_CPUID) == DONE, "CPUID");
 }
 
+void op_l1_timer(uint32_t period)
+{
+        const uint64_t base = 0xfee00000 | BIT(8) | APICBASE_EN | APICBASE_EXTD;
+        const struct {
+                uint32_t msr;
+                uint64_t value;
+        } writes[] = { { MSR_APIC_BASE, base },
+                       { MSR_X2APIC_FIRST + LAPIC_LVT + LVT_TIMER, BIT(16) | BIT(17) | 0xe0 }, /* masked, periodic */
+                       { MSR_X2APIC_FIRST + LAPIC_TIMER_DIVIDE, 0xb },                         /* by 1 */
+                       { MSR_X2APIC_FIRST + LAPIC_TIMER_INITIAL, period } };
+        op_begins();
+        for (size_t i = 0; i < ARRAY_LEN(writes); i++)
+                MODEL_REQUIRE(guest_write_msr(writes[i].msr, writes[i].value) == DONE, "WRMSR of %#x", writes[i].msr);
+}
+
 /* --- VM entry --- */
+
+/* What stays of a VM entry that failed: nothing, unless guest state was loaded already. */
+static struct model_msrs after_failed_entry(const struct model_msrs *l1)
+{
+        const struct vmcs12 *v = &ref.current->v;
+        struct model_msrs m = *l1;
+        if (GET(v->exit_reason, EXIT_REASON_BASIC) != EXIT_ENTRY_MSR_LOAD)
+                return m;
+        if (v->entry_ctls & ENTRY_CTL_LOAD_EFER)
+                m.efer = v->guest_efer;
+        if (v->entry_ctls & ENTRY_CTL_LOAD_PAT)
+                m.pat = v->guest_pat;
+        return m;
+}
 
 void op_enter(bool launch)
 {
-        struct vmx_insn i = {.reason = launch ? EXIT_VMLAUNCH : EXIT_VMRESUME};
+        struct vmx_insn i = { .reason = launch ? EXIT_VMLAUNCH : EXIT_VMRESUME };
         const struct expect e = ref_enter(launch);
+        const struct model_msrs l1 = cpu.now;
         op_begins();
         agree(&e, guest_vmx(&i), launch ? "VMLAUNCH" : "VMRESUME");
         if (e.outcome != LEFT)
                 return;
         if (ref.in_l2) {
-                check_l2_entered();
+                check_l2_entered(&l1);
                 ref_transition();
                 ref_tick_l2();
         } else {
-                check_l1_after_exit();
+                const struct model_msrs m = after_failed_entry(&l1);
+                check_l1_after_exit(&m);
         }
 }
 
@@ -270,7 +292,7 @@ void op_scribble(struct ref_vmcs *r)
         op_begins();
         for (unsigned i = 1; i < PAGE_SIZE / 8; i++)
                 l1_word(r->at)[i] = rng_any(&cpu.rng);
-        r->wild = true;
+        ref_forget(r);
 }
 
 /* --- memory of level 1 --- */
@@ -285,11 +307,9 @@ void op_l1_access(unsigned window, bool write)
         uint64_t hpa;
         op_begins();
         ref_tick_l1();
-        MODEL_REQUIRE(guest_access(L1_WINDOW_AT + PAGE(window), write, &hpa) == DONE,
-                      "an access of level 1 exits");
-        MODEL_REQUIRE(ref_may_reach_l1(window, page_of(hpa)),
-                      "level 1 reached page %llu by page %u of its window", (unsigned long long)page_of(hpa),
-                      window);
+        MODEL_REQUIRE(guest_access(L1_WINDOW_AT + PAGE(window), write, &hpa) == DONE, "an access of level 1 exits");
+        MODEL_REQUIRE(ref_may_reach_l1(window, page_of(hpa)), "level 1 reached page %llu by page %u of its window",
+                      (unsigned long long)page_of(hpa), window);
 }
 
 void op_l1_map(unsigned window, unsigned data_page)
@@ -329,8 +349,8 @@ void op_l1_mov_cr4(void)
 
 uint64_t eptp_of(unsigned root, bool ad)
 {
-        return PAGE(P_EPT_ROOT + 3 * root) | PUT(0, EPTP_MEMTYPE, MEMTYPE_WB) |
-               PUT(0, EPTP_WALK, EPTP_WALK4) | (ad ? EPTP_AD : 0);
+        return PAGE(P_EPT_ROOT + 3 * root) | PUT(0, EPTP_MEMTYPE, MEMTYPE_WB) | PUT(0, EPTP_WALK, EPTP_WALK4) |
+               (ad ? EPTP_AD : 0);
 }
 
 void op_ept_pte(unsigned pt, unsigned index, uint64_t entry)

@@ -25,6 +25,8 @@ void op_enter(bool launch);
 void op_own(uint64_t at);
 void op_switch(uint64_t clear, uint64_t load);
 void op_cpuid(void);
+/* A periodic timer of the local APIC, masked: deadlines and no interrupts. 0: none. */
+void op_l1_timer(uint32_t period);
 
 /* VMCLEAR, VMPTRLD, and every field written so that the VMCS passes the checks. */
 void op_make_vmcs(struct ref_vmcs *r);
@@ -52,6 +54,8 @@ uint64_t l2_cr3(unsigned tree);
 
 /* --- level 2, while it runs --- */
 void op_l2_access(unsigned window, bool write);
+void op_l2_deliver(unsigned window); /* the event that was injected, with a push to the window */
+void op_l2_wrmsr(uint32_t msr, uint64_t value);
 void op_l2_insn(uint32_t reason);
 void op_l2_invlpg(unsigned window);
 void op_l2_mov_cr3(unsigned tree);

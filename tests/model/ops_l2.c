@@ -9,8 +9,8 @@
 
 /* --- states --- */
 
-#define SAME(what, got, want)                                                                                \
-        MODEL_REQUIRE((got) == (want), "%s is %#llx instead of %#llx", what, (unsigned long long)(got),      \
+#define SAME(what, got, want)                                                                                          \
+        MODEL_REQUIRE((got) == (want), "%s is %#llx instead of %#llx", what, (unsigned long long)(got),                \
                       (unsigned long long)(want))
 
 /* Fields that VM entry does not always load from VMCS12, or loads elsewhere. */
@@ -38,23 +38,23 @@ static bool is_special(enum vmcs_field_id id)
         }
 }
 
-void check_l2_entered(void)
+void check_l2_entered(const struct model_msrs *l1)
 {
         const struct vmcs12 *now = &cpu.current->v, *want = &ref.current->v;
         MODEL_REQUIRE(guest_is_l2(), "VM entry did not enter");
         for (unsigned id = 0; id < VMCS_FIELD_COUNT; id++) {
                 const struct vmcs_field_info f = vmcs_field_at(id);
-                if (f.type != TYPE_GUEST || f.home != HOME_HW || is_special(id) ||
-                    !vmcs_field_exists(&f, ref.caps))
+                if (f.type != TYPE_GUEST || f.home != HOME_HW || is_special(id) || !vmcs_field_exists(&f, ref.caps))
                         continue;
                 MODEL_REQUIRE(vmcs12_read(now, &f) == vmcs12_read(want, &f),
                               "level 2 is entered with %s %#llx instead of %#llx", vmcs_field_name(f.enc),
-                              (unsigned long long)vmcs12_read(now, &f),
-                              (unsigned long long)vmcs12_read(want, &f));
+                              (unsigned long long)vmcs12_read(now, &f), (unsigned long long)vmcs12_read(want, &f));
         }
         if (want->entry_msr_load_count == MSR_LIST_GOOD)
                 SAME("IA32_SYSENTER_ESP", now->guest_sysenter_esp, MSR_LIST_ESP);
-        SAME("LMA", cpu.now.efer & EFER_LMA, EFER_LMA);
+        SAME("EFER", cpu.now.efer, want->entry_ctls & ENTRY_CTL_LOAD_EFER ? want->guest_efer : l1->efer);
+        SAME("PAT", cpu.now.pat, want->entry_ctls & ENTRY_CTL_LOAD_PAT ? want->guest_pat : l1->pat);
+        SAME("DR7", cpu.now.dr7, want->entry_ctls & ENTRY_CTL_LOAD_DEBUG ? want->guest_dr7 : l1->dr7);
         SAME("the event", cpu.delivered, want->entry_intr_info & INTR_VALID ? want->entry_intr_info : 0);
         if (cpu.delivered & INTR_ERROR_VALID)
                 SAME("the event's error code", cpu.delivered_error, want->entry_error_code);
@@ -67,7 +67,7 @@ void check_l2_entered(void)
                               want->guest_preemption_timer);
 }
 
-void check_l1_after_exit(void)
+void check_l1_after_exit(const struct model_msrs *before)
 {
         const struct vmcs12 *now = &cpu.current->v, *want = &ref.current->v;
         MODEL_REQUIRE(!guest_is_l2(), "an exit to level 1 left level 2 running");
@@ -82,72 +82,100 @@ void check_l1_after_exit(void)
         SAME("GS base", now->guest_gs_base, want->host_gs_base);
         SAME("IDTR base", now->guest_idtr_base, want->host_idtr_base);
         SAME("SYSENTER_EIP", now->guest_sysenter_eip, want->host_sysenter_eip);
-        SAME("LMA", cpu.now.efer & EFER_LMA, EFER_LMA);
-        if (want->exit_ctls & EXIT_CTL_LOAD_PAT)
-                SAME("PAT", cpu.now.pat, want->host_pat);
+        SAME("EFER", cpu.now.efer,
+             want->exit_ctls & EXIT_CTL_LOAD_EFER ? want->host_efer : before->efer | EFER_LMA | EFER_LME);
+        SAME("PAT", cpu.now.pat, want->exit_ctls & EXIT_CTL_LOAD_PAT ? want->host_pat : before->pat);
+        SAME("DR7", cpu.now.dr7, DR7_RESET);
         SAME("an event", cpu.delivered, 0u);
 }
 
 /* Level 2 is at *before and has left, which must be an exit to level 1 of this kind. */
 static void left(const struct model_exit *x, const struct vmcs12 *before)
 {
-        check_l1_after_exit();
+        check_l1_after_exit(&(struct model_msrs){ .efer = before->guest_efer, .pat = before->guest_pat });
         ref_transition();
         ref_exit(x, before);
 }
 
 /* --- memory --- */
 
+/* Level 2 as it is: fields of the VMCS, and what the processor has instead of them. */
+static struct vmcs12 snapshot(void)
+{
+        struct vmcs12 v = cpu.current->v;
+        v.guest_efer = cpu.now.efer;
+        v.guest_pat = cpu.now.pat;
+        v.guest_debugctl = cpu.now.debugctl;
+        v.guest_dr7 = cpu.now.dr7;
+        return v;
+}
+
 /* What VMREAD tells the guest hypervisor. */
 static uint64_t told(uint64_t enc)
 {
-        struct vmx_insn i = {.reason = EXIT_VMREAD, .reg2 = enc};
+        struct vmx_insn i = { .reason = EXIT_VMREAD, .reg2 = enc };
         MODEL_REQUIRE(guest_vmx(&i) == DONE && guest_vmx_flags() == VM_SUCCEED, "VMREAD after an exit");
         return i.value;
 }
 
 static void violated(unsigned window, bool write, const struct vmcs12 *before)
 {
-        check_l1_after_exit();
+        check_l1_after_exit(&(struct model_msrs){ .efer = before->guest_efer, .pat = before->guest_pat });
+        const struct model_exit last = cpu.last;
         const uint64_t gpa = told(F_guest_physical), q = told(F_exit_qualification);
         const uint32_t reason = (uint32_t)told(F_exit_reason);
         if (reason == EXIT_EPT_MISCONFIG) {
-                MODEL_REQUIRE(ref_may_misconfig(window, gpa), "EPT misconfiguration at %#llx",
-                              (unsigned long long)gpa);
+                MODEL_REQUIRE(ref_may_misconfig(window, gpa), "EPT misconfiguration at %#llx", (unsigned long long)gpa);
         } else {
                 MODEL_REQUIRE(reason == EXIT_EPT_VIOLATION, "exit reason %u for an access to memory", reason);
-                MODEL_REQUIRE((q & ~EPTQ_RWX) == (EPTQ_LINEAR_VALID | EPTQ_TRANSLATED |
-                                                  (write ? EPTQ_WRITE : EPTQ_READ)),
+                MODEL_REQUIRE((q & ~EPTQ_RWX) ==
+                                      (EPTQ_LINEAR_VALID | EPTQ_TRANSLATED | (write ? EPTQ_WRITE : EPTQ_READ)),
                               "the qualification of an EPT violation is %#llx", (unsigned long long)q);
                 MODEL_REQUIRE(ref_may_violate(window, write, gpa, (unsigned)GET(q, EPTQ_RWX)),
                               "EPT violation at %#llx, qualification %#llx", (unsigned long long)gpa,
                               (unsigned long long)q);
-                SAME("the linear address of an EPT violation", told(F_guest_linear),
-                     L2_WINDOW_AT + PAGE(window));
+                SAME("the linear address of an EPT violation", told(F_guest_linear), L2_WINDOW_AT + PAGE(window));
         }
         ref_transition();
-        ref_exit(
-                &(struct model_exit){
-                        .reason = reason, .qualification = q, .physical = gpa, .defined = EXIT_HAS_PHYSICAL},
-                before);
+        struct model_exit x = last; /* with its IDT-vectoring information */
+        x.reason = reason;
+        x.qualification = q;
+        x.physical = gpa;
+        x.defined = EXIT_HAS_PHYSICAL | (x.defined & EXIT_HAS_LENGTH);
+        ref_exit(&x, before);
 }
 
-void op_l2_access(unsigned window, bool write)
+static void accessed(unsigned window, bool write, enum outcome o, uint64_t hpa, const struct vmcs12 *before)
 {
-        const struct vmcs12 before = cpu.current->v;
-        uint64_t hpa;
-        op_begins();
-        ref_tick_l2();
-        if (guest_access(L2_WINDOW_AT + PAGE(window), write, &hpa) == LEFT) {
-                violated(window, write, &before);
+        if (o == LEFT) {
+                violated(window, write, before);
                 return;
         }
         const uint64_t page = (hpa - (uint64_t)hypervisor_ram()) / PAGE_SIZE;
         if (!ref_may_reach_l2(window, write, page) && !cpu.sabotage)
                 ref_print_l2(window);
-        MODEL_REQUIRE(ref_may_reach_l2(window, write, page),
-                      "level 2 reached page %llu by page %u of its window%s", (unsigned long long)page,
-                      window, write ? " to write" : "");
+        MODEL_REQUIRE(ref_may_reach_l2(window, write, page), "level 2 reached page %llu by page %u of its window%s",
+                      (unsigned long long)page, window, write ? " to write" : "");
+}
+
+void op_l2_access(unsigned window, bool write)
+{
+        const struct vmcs12 before = snapshot();
+        uint64_t hpa = 0;
+        op_begins();
+        ref_tick_l2();
+        const enum outcome o = guest_access(L2_WINDOW_AT + PAGE(window), write, &hpa);
+        accessed(window, write, o, hpa, &before);
+}
+
+void op_l2_deliver(unsigned window)
+{
+        const struct vmcs12 before = snapshot();
+        uint64_t hpa = 0;
+        op_begins();
+        ref_tick_l2();
+        const enum outcome o = guest_deliver(L2_WINDOW_AT + PAGE(window), &hpa);
+        accessed(window, true, o, hpa, &before);
 }
 
 /* --- instructions --- */
@@ -163,7 +191,7 @@ static void insn_did(enum outcome o, bool wanted, const struct model_exit *x, co
 
 void op_l2_insn(uint32_t reason)
 {
-        const struct vmcs12 before = cpu.current->v, *v = &ref.current->v;
+        const struct vmcs12 before = snapshot(), *v = &ref.current->v;
         bool wanted = true;
         switch (reason) {
         case EXIT_HLT:
@@ -187,7 +215,7 @@ void op_l2_insn(uint32_t reason)
 void op_l2_invlpg(unsigned window)
 {
         const uint64_t at = L2_WINDOW_AT + PAGE(window);
-        const struct vmcs12 before = cpu.current->v;
+        const struct vmcs12 before = snapshot();
         const bool wanted = ref.current->v.proc_ctls & PROC_INVLPG;
         op_begins();
         ref_tick_l2();
@@ -205,7 +233,7 @@ static bool is_target(const struct vmcs12 *v, uint64_t value)
 
 void op_l2_mov_cr3(unsigned tree)
 {
-        const struct vmcs12 before = cpu.current->v;
+        const struct vmcs12 before = snapshot();
         const uint64_t value = l2_cr3(tree);
         const bool wanted = (ref.current->v.proc_ctls & PROC_CR3_LOAD) && !is_target(&ref.current->v, value);
         op_begins();
@@ -220,7 +248,7 @@ void op_l2_mov_cr3(unsigned tree)
 
 static void l2_field_access(struct vmx_insn *i)
 {
-        const struct vmcs12 before = cpu.current->v;
+        const struct vmcs12 before = snapshot();
         struct ref_vmcs *link;
         const bool write = i->reason == EXIT_VMWRITE;
         const enum ref_l2_field how = ref_field_of_l2(i->reg2, write, &link);
@@ -244,34 +272,48 @@ static void l2_field_access(struct vmx_insn *i)
                 vmcs12_write(&link->v, &f, i->value);
                 link->unknown[f.id] &= f.high;
         } else if (!link->wild && !link->unknown[f.id]) {
-                MODEL_REQUIRE(i->value == vmcs12_read(&link->v, &f),
-                              "VMREAD of %s by level 2: %#llx instead of %#llx", vmcs_field_name(i->reg2),
-                              (unsigned long long)i->value, (unsigned long long)vmcs12_read(&link->v, &f));
+                MODEL_REQUIRE(i->value == vmcs12_read(&link->v, &f), "VMREAD of %s by level 2: %#llx instead of %#llx",
+                              vmcs_field_name(i->reg2), (unsigned long long)i->value,
+                              (unsigned long long)vmcs12_read(&link->v, &f));
         }
         SAME("VMREAD or VMWRITE of level 2: result", guest_vmx_flags(), want);
 }
 
 void op_l2_vmread(uint64_t enc)
 {
-        l2_field_access(&(struct vmx_insn){.reason = EXIT_VMREAD, .reg2 = enc});
+        l2_field_access(&(struct vmx_insn){ .reason = EXIT_VMREAD, .reg2 = enc });
 }
 
 void op_l2_vmwrite(uint64_t enc, uint64_t value)
 {
-        l2_field_access(&(struct vmx_insn){.reason = EXIT_VMWRITE, .reg2 = enc, .value = value});
+        l2_field_access(&(struct vmx_insn){ .reason = EXIT_VMWRITE, .reg2 = enc, .value = value });
 }
 
 /* --- events --- */
 
+/* Time goes on to the earlier of two deadlines: that of VMCS12, and that of a device of level 1. */
 void op_l2_timer(void)
 {
-        const struct vmcs12 before = cpu.current->v;
-        const bool wanted = ref.current->v.pin_ctls & PIN_PREEMPTION_TIMER;
+        const struct vmcs12 before = snapshot();
+        const uint64_t elapsed = cpu.current->v.guest_preemption_timer;
+        const bool has_timer = ref.current->v.pin_ctls & PIN_PREEMPTION_TIMER;
         op_begins();
+        MODEL_REQUIRE(!has_timer || elapsed <= ref.timer_left, "a preemption timer of %llu ticks instead of %llu",
+                      (unsigned long long)elapsed, (unsigned long long)ref.timer_left);
+        if (has_timer)
+                ref.timer_left -= elapsed;
+        const bool wanted = has_timer && ref.timer_left == 0;
         const enum outcome o = guest_timer();
         insn_did(o, wanted, &cpu.last, &before);
-        if (wanted && (ref.current->v.exit_ctls & EXIT_CTL_SAVE_PREEMPTION_TIMER))
-                ref.current->v.guest_preemption_timer = 0;
+}
+
+void op_l2_wrmsr(uint32_t msr, uint64_t value)
+{
+        const struct vmcs12 before = snapshot();
+        const bool wanted = !(ref.current->v.proc_ctls & PROC_MSR_BITMAPS); /* the bitmap has no bit set */
+        op_begins();
+        const enum outcome o = guest_write_msr(msr, value);
+        insn_did(o, wanted, &cpu.last, &before);
 }
 
 void op_external_interrupt(void)

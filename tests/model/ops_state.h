@@ -3,6 +3,7 @@
 #ifndef CASCADE_TESTS_MODEL_OPS_STATE_H
 #define CASCADE_TESTS_MODEL_OPS_STATE_H
 
+#include "processor.h"
 #include "ref.h"
 
 void op_begins(void);
@@ -11,8 +12,9 @@ void agree(const struct expect *e, enum outcome o, const char *what);
 /* A word of the guest hypervisor's memory. */
 uint64_t *l1_word(uint64_t at);
 
-/* Level 2 was entered with the state of ref.current; level 1 runs again with its host state. */
-void check_l2_entered(void);
-void check_l1_after_exit(void);
+/* Level 2 was entered with the state of ref.current, by level 1 with these registers; level 1 runs again with the host
+ * state of ref.current, after these. */
+void check_l2_entered(const struct model_msrs *l1);
+void check_l1_after_exit(const struct model_msrs *before);
 
 #endif

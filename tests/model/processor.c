@@ -40,7 +40,7 @@ void model_reset(const struct model_features *has, uint64_t seed)
         cpu.cr4 = CR4_ROOT;
         cpu.xcr0 = 1;
         cpu.tsc = 1000;
-        cpu.root = (struct model_msrs){.efer = EFER_ROOT, .pat = PAT_RESET};
+        cpu.root = (struct model_msrs){ .efer = EFER_ROOT, .pat = PAT_RESET };
         cpu.now = cpu.root;
         local.self = &local;
         vmx_caps_from_msrs(&cpu.caps, caps_msr, NULL);
@@ -152,17 +152,16 @@ static uint64_t vmx_msr(uint32_t msr)
         case MSR_VMX_TRUE_PROC:
                 return CTLS(TRUE_PROC, 0xfff9fffeu & ~(PROC_TPR_SHADOW | PROC_MTF));
         case MSR_VMX_PROC2:
-                return CTLS(0u, PROC2_EPT | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD |
-                                        PROC2_UNRESTRICTED | PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID |
-                                        PROC2_RDSEED | (h->vpid ? PROC2_VPID : 0) |
-                                        (h->shadow ? PROC2_SHADOW : 0));
+                return CTLS(0u, PROC2_EPT | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED |
+                                        PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_RDSEED |
+                                        (h->vpid ? PROC2_VPID : 0) | (h->shadow ? PROC2_SHADOW : 0));
         case MSR_VMX_TRUE_EXIT:
-                return CTLS(TRUE_EXIT, EXIT_CTL_DEFAULT1 | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR |
-                                               EXIT_CTL_SAVE_PAT | EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER |
-                                               EXIT_CTL_LOAD_EFER | EXIT_CTL_SAVE_PREEMPTION_TIMER);
+                return CTLS(TRUE_EXIT, EXIT_CTL_DEFAULT1 | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT |
+                                               EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER |
+                                               EXIT_CTL_SAVE_PREEMPTION_TIMER);
         case MSR_VMX_TRUE_ENTRY:
-                return CTLS(TRUE_ENTRY, ENTRY_CTL_DEFAULT1 | ENTRY_CTL_GUEST_64 | ENTRY_CTL_LOAD_PAT |
-                                                ENTRY_CTL_LOAD_EFER);
+                return CTLS(TRUE_ENTRY,
+                            ENTRY_CTL_DEFAULT1 | ENTRY_CTL_GUEST_64 | ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER);
         case MSR_VMX_MISC:
                 return 5 | MISC_STORES_LMA | MISC_HLT | PUT(0, MISC_CR3_TARGETS, 4) |
                        (h->vmwrite_any ? MISC_VMWRITE_ANY : 0);
@@ -240,21 +239,19 @@ struct cpuid_regs hw_cpuid(uint32_t leaf, uint32_t subleaf)
 {
         switch (leaf) {
         case 0:
-                return (struct cpuid_regs){
-                        .eax = 0x16, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69};
+                return (struct cpuid_regs){ .eax = 0x16, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69 };
         case 1:
-                return (struct cpuid_regs){
-                        .eax = 0x306c3, .ecx = BIT(5) | BIT(26) | BIT(27), .edx = 0xbfebfbff};
+                return (struct cpuid_regs){ .eax = 0x306c3, .ecx = BIT(5) | BIT(26) | BIT(27), .edx = 0xbfebfbff };
         case 0xd:
-                return (struct cpuid_regs){.eax = 7, .ebx = 832, .ecx = 832};
+                return (struct cpuid_regs){ .eax = 7, .ebx = 832, .ecx = 832 };
         case 0x80000000u:
-                return (struct cpuid_regs){.eax = 0x80000008u};
+                return (struct cpuid_regs){ .eax = 0x80000008u };
         case 0x80000001u:
-                return (struct cpuid_regs){.ecx = 1, .edx = BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29)};
+                return (struct cpuid_regs){ .ecx = 1, .edx = BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29) };
         case 0x80000008u:
-                return (struct cpuid_regs){.eax = ADDRESSES};
+                return (struct cpuid_regs){ .eax = ADDRESSES };
         }
-        return (struct cpuid_regs){0};
+        return (struct cpuid_regs){ 0 };
 }
 
 uint64_t hw_rdtsc(void)
@@ -262,14 +259,14 @@ uint64_t hw_rdtsc(void)
         return cpu.tsc += 3;
 }
 
-#define REGISTER(name)                                                                                       \
-        uint64_t hw_read_##name(void)                                                                        \
-        {                                                                                                    \
-                return cpu.name;                                                                             \
-        }                                                                                                    \
-        void hw_write_##name(uint64_t v)                                                                     \
-        {                                                                                                    \
-                cpu.name = v;                                                                                \
+#define REGISTER(name)                                                                                                 \
+        uint64_t hw_read_##name(void)                                                                                  \
+        {                                                                                                              \
+                return cpu.name;                                                                                       \
+        }                                                                                                              \
+        void hw_write_##name(uint64_t v)                                                                               \
+        {                                                                                                              \
+                cpu.name = v;                                                                                          \
         }
 REGISTER(cr0)
 REGISTER(cr2)
@@ -289,13 +286,13 @@ void hw_xsetbv(uint32_t index, uint64_t value)
 
 /* --- what the run loop could do but has no reason to --- */
 
-#define PORT(suffix, type)                                                                                   \
-        type hw_in##suffix(uint16_t port)                                                                    \
-        {                                                                                                    \
-                return (type)~0u;                                                                            \
-        }                                                                                                    \
-        void hw_out##suffix(uint16_t port, type v)                                                           \
-        {                                                                                                    \
+#define PORT(suffix, type)                                                                                             \
+        type hw_in##suffix(uint16_t port)                                                                              \
+        {                                                                                                              \
+                return (type)~0u;                                                                                      \
+        }                                                                                                              \
+        void hw_out##suffix(uint16_t port, type v)                                                                     \
+        {                                                                                                              \
         }
 PORT(b, uint8_t)
 PORT(w, uint16_t)

@@ -62,6 +62,11 @@ enum sabotage {
         SABOTAGE_COUNT
 };
 
+struct model_statistics {
+        uint64_t exits, entries02, violations;
+        uint64_t cached, walked; /* translations: from something cached; by a walk */
+};
+
 struct processor {
         struct rng rng;
         struct model_features has;
@@ -80,7 +85,7 @@ struct processor {
         uint32_t delivered_error;
         struct run *run; /* the hypervisor */
         struct tlb tlb;
-        uint64_t exits;
+        struct model_statistics count;
         struct model_exit last; /* the latest exit */
         enum sabotage sabotage;
         uint64_t sabotaged; /* times that something was left undone */
@@ -93,10 +98,10 @@ void model_reset(const struct model_features *has, uint64_t seed);
 
 /* The hypervisor did what no hypervisor may do, or a guest saw what it cannot see. */
 _Noreturn void model_fault(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-#define MODEL_REQUIRE(cond, ...)                                                                             \
-        do {                                                                                                 \
-                if (__builtin_expect(!(cond), 0))                                                            \
-                        model_fault(__VA_ARGS__);                                                            \
+#define MODEL_REQUIRE(cond, ...)                                                                                       \
+        do {                                                                                                           \
+                if (__builtin_expect(!(cond), 0))                                                                      \
+                        model_fault(__VA_ARGS__);                                                                      \
         } while (0)
 
 /* True if an operation of this kind is to be left undone. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "random.h"
 #include <stdio.h>
+#include "base/msr_numbers.h"
+#include "base/x86.h"
 #include "ops.h"
 #include "ref_memory.h"
 #include "vmcs_make.h"
@@ -27,8 +29,8 @@ static uint64_t note(const char *name, uint64_t a, uint64_t b)
 void random_print_latest(void)
 {
         for (uint64_t i = logged > LATEST ? logged - LATEST : 0; i < logged; i++)
-                fprintf(stderr, "  %s %#llx %#llx\n", latest[i % LATEST].name,
-                        (unsigned long long)latest[i % LATEST].a, (unsigned long long)latest[i % LATEST].b);
+                fprintf(stderr, "  %s %#llx %#llx\n", latest[i % LATEST].name, (unsigned long long)latest[i % LATEST].a,
+                        (unsigned long long)latest[i % LATEST].b);
 }
 
 static unsigned below(unsigned n)
@@ -72,8 +74,8 @@ static void do_vmptrst(void)
 
 static void do_bad_pointer(void)
 {
-        const uint64_t bad[] = {PAGE(P_VMCS) + 8, 1ull << 50, PAGE(P_VMXON),
-                                PAGE(P_NO_VMCS),  ~0ull,      SIZE_4G - PAGE_SIZE};
+        const uint64_t bad[] = { PAGE(P_VMCS) + 8, 1ull << 50, PAGE(P_VMXON),
+                                 PAGE(P_NO_VMCS),  ~0ull,      SIZE_4G - PAGE_SIZE };
         const uint64_t at = bad[below(ARRAY_LEN(bad))];
         note("bad pointer", at, 0);
         if (one_in(2))
@@ -168,8 +170,9 @@ static void do_change(void)
  * link pointer to a VMCS that has become another kind. */
 static void repair(void)
 {
-        const struct field_write w[] = {
-                {F_entry_intr_info, 0}, {F_entry_msr_load_count, 0}, {F_vmcs_link, ~0ull}};
+        const struct field_write w[] = { { F_entry_intr_info, 0 },
+                                         { F_entry_msr_load_count, 0 },
+                                         { F_vmcs_link, ~0ull } };
         note("repair", ref.current->at, 0);
         for (unsigned i = 0; i < ARRAY_LEN(w); i++)
                 op_vmwrite(w[i].enc, w[i].value, false);
@@ -188,14 +191,15 @@ static void do_enter(void)
         const bool launch = one_in(50) ? one_in(2) : !ref.current->launched;
         note(launch ? "VMLAUNCH" : "VMRESUME", ref.current->at, 0);
         op_enter(launch);
+        if (ref.in_l2 && cpu.delivered && !one_in(3))
+                op_l2_deliver((unsigned)note("delivery", below(WINDOW), cpu.delivered));
 }
 
 /* Fields that may hold anything legal without the tests' guests stumbling over it before they exit. */
 static bool is_harmless(const struct vmcs_field_info *f)
 {
-        return f->type == TYPE_GUEST && f->id != FI_guest_cr0 && f->id != FI_guest_cr3 &&
-               f->id != FI_guest_cr4 && f->id != FI_guest_efer && f->id != FI_guest_cs_ar &&
-               f->id != FI_vmcs_link;
+        return f->type == TYPE_GUEST && f->id != FI_guest_cr0 && f->id != FI_guest_cr3 && f->id != FI_guest_cr4 &&
+               f->id != FI_guest_efer && f->id != FI_guest_cs_ar && f->id != FI_vmcs_link;
 }
 
 /* A VM entry with one field that may be wrong. */
@@ -216,6 +220,8 @@ static void do_spoilt_entry(void)
                 op_enter(!r->launched);
         if (ref.in_l2)
                 op_l2_insn(EXIT_VMCALL);
+        if (!enters && one_in(2))
+                op_enter(!r->launched); /* it fails again, though nothing was written */
         op_vmwrite(w.enc, old, false);
 }
 
@@ -223,7 +229,7 @@ static void do_spoilt_entry(void)
 
 static uint64_t any_frame(void)
 {
-        static const unsigned large[] = {P_DATA, P_DATA_2M, P_DATA_6M};
+        static const unsigned large[] = { P_DATA, P_DATA_2M, P_DATA_6M };
         return one_in(4) ? PAGE(large[1 + below(2)] + below(8)) : PAGE(P_DATA + below(32));
 }
 
@@ -236,8 +242,7 @@ static void do_ept_pte(void)
 {
         const uint64_t type = one_in(50) ? below(8) : MEMTYPE_WB;
         const unsigned pt = below(EPT_PTS), index = below(8);
-        const uint64_t e =
-                any_frame() | any_rights() | PUT(0, EPTE_MEMTYPE, type) | (one_in(2) ? EPTE_D | EPTE_A : 0);
+        const uint64_t e = any_frame() | any_rights() | PUT(0, EPTE_MEMTYPE, type) | (one_in(2) ? EPTE_D | EPTE_A : 0);
         if (ref_memory_full())
                 return;
         note("EPT PTE", pt << 8 | index, e);
@@ -246,7 +251,7 @@ static void do_ept_pte(void)
 
 static void do_ept_pde(void)
 {
-        static const unsigned large[] = {P_DATA, P_DATA_2M, P_DATA_6M};
+        static const unsigned large[] = { P_DATA, P_DATA_2M, P_DATA_6M };
         const unsigned root = below(ROOTS), region = below(2);
         uint64_t e = PAGE(P_EPT_PT + below(EPT_PTS)) | any_rights();
         if (one_in(4))
@@ -325,8 +330,7 @@ static void do_l2_access(void)
 
 static void do_l2_insn(void)
 {
-        static const uint32_t reasons[] = {EXIT_CPUID, EXIT_VMCALL, EXIT_HLT,
-                                           EXIT_RDTSC, EXIT_PAUSE,  EXIT_WBINVD};
+        static const uint32_t reasons[] = { EXIT_CPUID, EXIT_VMCALL, EXIT_HLT, EXIT_RDTSC, EXIT_PAUSE, EXIT_WBINVD };
         op_l2_insn((uint32_t)note("level 2: reason", reasons[below(ARRAY_LEN(reasons))], 0));
 }
 
@@ -343,8 +347,7 @@ static void do_l2_mov_cr3(void)
 /* Not what would make a VMCS of level 1 wrong: values as they are, and fields that may hold anything. */
 static void do_l2_field(void)
 {
-        static const uint32_t free[] = {F_guest_rip, F_tsc_offset, F_exception_bitmap, F_guest_smbase,
-                                        F_host_rsp};
+        static const uint32_t free[] = { F_guest_rip, F_tsc_offset, F_exception_bitmap, F_guest_smbase, F_host_rsp };
         const uint64_t enc = one_in(2) ? any_encoding() : free[below(ARRAY_LEN(free))];
         note("VMREAD or VMWRITE of level 2", enc, 0);
         if (one_in(2))
@@ -357,6 +360,25 @@ static void do_l2_timer(void)
 {
         note("preemption timer", 0, 0);
         op_l2_timer();
+}
+
+static void do_l1_timer(void)
+{
+        static const uint32_t periods[] = { 0, 3000, 100000, 1u << 30 };
+        op_l1_timer((uint32_t)note("APIC timer", periods[below(ARRAY_LEN(periods))], 0));
+}
+
+static void do_l2_wrmsr(void)
+{
+        static const struct {
+                uint32_t msr;
+                uint64_t value[2];
+        } rows[] = { { MSR_PAT, { 0x0606060606060606, 0x0007040600070406 } },
+                     { MSR_SYSENTER_EIP, { 0x1234, 0x777000 } },
+                     { MSR_FS_BASE, { 0x1000, 0x55550000 } },
+                     { MSR_EFER, { EFER_LME | EFER_LMA | EFER_NXE, EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE } } };
+        const unsigned row = below(ARRAY_LEN(rows));
+        op_l2_wrmsr((uint32_t)note("WRMSR of level 2", rows[row].msr, 0), rows[row].value[below(2)]);
 }
 
 static void do_interrupt(void)
@@ -377,17 +399,18 @@ struct choice {
 };
 
 static const struct choice level1[] = {
-        {160, do_enter},      {120, do_change},      {80, do_vmread},          {40, do_vmptrld},
-        {20, do_vmclear},     {5, do_vmptrst},       {10, do_bad_pointer},     {8, do_indicator},
-        {1, do_scribble},     {3, do_own},           {20, do_switch},          {2, do_vmxoff_vmxon},
-        {10, do_vmwrite_bad}, {30, do_spoilt_entry}, {60, do_ept_pte},         {20, do_ept_pde},
-        {30, do_invept},      {20, do_invvpid},      {5, do_bad_invalidation}, {30, do_l2_map},
-        {20, do_l1_map},      {40, do_l1_access},    {10, do_l1_invlpg},       {5, do_l1_mov_cr3},
-        {5, do_cpuid},        {5, do_interrupt},
+        { 160, do_enter },      { 120, do_change },      { 80, do_vmread },          { 40, do_vmptrld },
+        { 20, do_vmclear },     { 5, do_vmptrst },       { 10, do_bad_pointer },     { 8, do_indicator },
+        { 1, do_scribble },     { 3, do_own },           { 20, do_switch },          { 2, do_vmxoff_vmxon },
+        { 10, do_vmwrite_bad }, { 30, do_spoilt_entry }, { 60, do_ept_pte },         { 20, do_ept_pde },
+        { 30, do_invept },      { 20, do_invvpid },      { 5, do_bad_invalidation }, { 30, do_l2_map },
+        { 20, do_l1_map },      { 40, do_l1_access },    { 10, do_l1_invlpg },       { 5, do_l1_mov_cr3 },
+        { 5, do_cpuid },        { 2, do_l1_timer },      { 5, do_interrupt },
 };
 static const struct choice level2[] = {
-        {200, do_l2_access}, {30, do_l2_insn},  {15, do_l2_invlpg}, {15, do_l2_mov_cr3}, {20, do_l2_field},
-        {5, do_l2_timer},    {5, do_interrupt}, {10, do_ept_pte},   {5, do_ept_pde},     {15, do_l2_map},
+        { 200, do_l2_access }, { 15, do_l2_insn }, { 15, do_l2_invlpg }, { 15, do_l2_mov_cr3 },
+        { 10, do_l2_field },   { 8, do_l2_timer }, { 10, do_l2_wrmsr },  { 5, do_interrupt },
+        { 10, do_ept_pte },    { 5, do_ept_pde },  { 15, do_l2_map },
 };
 
 static void choose(const struct choice *c, unsigned n)

@@ -11,15 +11,22 @@
 
 struct ref ref;
 
-static const struct expect succeed = {.outcome = DONE, .flags = VM_SUCCEED};
-static const struct expect invalid = {.outcome = DONE, .flags = VM_FAIL_INVALID};
+static const struct expect succeed = { .outcome = DONE, .flags = VM_SUCCEED };
+static const struct expect invalid = { .outcome = DONE, .flags = VM_FAIL_INVALID };
+
+void ref_forget(struct ref_vmcs *r)
+{
+        r->wild = true;
+        memset(r->unknown, true, sizeof(r->unknown));
+}
 
 void ref_reset(const struct vmx_caps *caps12, const struct guest_mem *mem)
 {
-        ref = (struct ref){.caps = caps12, .mem = mem};
-        for (unsigned i = 0; i < VMCSS; i++)
-                ref.vmcs[i] = (struct ref_vmcs){
-                        .at = PAGE(P_VMCS + i), .word = CASCADE_VMCS12_REVISION, .wild = true};
+        ref = (struct ref){ .caps = caps12, .mem = mem };
+        for (unsigned i = 0; i < VMCSS; i++) {
+                ref.vmcs[i] = (struct ref_vmcs){ .at = PAGE(P_VMCS + i), .word = CASCADE_VMCS12_REVISION };
+                ref_forget(&ref.vmcs[i]);
+        }
 }
 
 struct ref_vmcs *ref_vmcs_at(uint64_t at)
@@ -42,12 +49,12 @@ static struct expect fail(enum vmx_insn_error error)
         if (!ref.current)
                 return invalid;
         set(ref.current, FI_insn_error, error);
-        return (struct expect){.outcome = DONE, .flags = VM_FAIL_VALID};
+        return (struct expect){ .outcome = DONE, .flags = VM_FAIL_VALID };
 }
 
 static struct expect fault(uint8_t vector)
 {
-        return (struct expect){.outcome = FAULTED, .vector = vector};
+        return (struct expect){ .outcome = FAULTED, .vector = vector };
 }
 
 static bool pointer_ok(uint64_t at)
@@ -208,12 +215,12 @@ static struct expect failed_as_exit(uint32_t reason, uint64_t qualification)
          * information changes. */
         set(ref.current, FI_exit_reason, reason | EXIT_REASON_ENTRY_FAIL);
         set(ref.current, FI_exit_qualification, qualification);
-        return (struct expect){.outcome = LEFT};
+        return (struct expect){ .outcome = LEFT };
 }
 
 static struct check_fail all_checks(const struct ref_vmcs *r)
 {
-        const struct check_env env = {.caps = ref.caps, .mem = ref.mem, .current = L1GPA(r->at), .lma = true};
+        const struct check_env env = { .caps = ref.caps, .mem = ref.mem, .current = L1GPA(r->at), .lma = true };
         struct check_fail f = check_controls(&r->v, &env);
         if (f.kind == CHECK_PASSED)
                 f = check_host(&r->v, &env);
@@ -224,8 +231,7 @@ static struct check_fail all_checks(const struct ref_vmcs *r)
 
 bool ref_would_enter(void)
 {
-        return all_checks(ref.current).kind == CHECK_PASSED &&
-               ref.current->v.entry_msr_load_count <= MSR_LIST_GOOD;
+        return all_checks(ref.current).kind == CHECK_PASSED && ref.current->v.entry_msr_load_count <= MSR_LIST_GOOD;
 }
 
 struct expect ref_enter(bool launch)
@@ -248,13 +254,14 @@ struct expect ref_enter(bool launch)
                 return failed_as_exit(EXIT_ENTRY_MSR_LOAD, MSR_LIST_GOOD + 1);
         r->launched = true;
         ref.in_l2 = true;
-        return (struct expect){.outcome = LEFT};
+        ref.timer_left = r->v.guest_preemption_timer;
+        return (struct expect){ .outcome = LEFT };
 }
 
 static void save_guest(struct ref_vmcs *r, const struct vmcs12 *now)
 {
-#define FIELD(name, enc, width, home, shadow, needs)                                                         \
-        if (GET(enc, FIELD_ENC_TYPE) == TYPE_GUEST && HOME_##home == HOME_HW)                                \
+#define FIELD(name, enc, width, home, shadow, needs)                                                                   \
+        if (GET(enc, FIELD_ENC_TYPE) == TYPE_GUEST && HOME_##home == HOME_HW)                                          \
                 r->v.name = now->name;
         const struct vmcs12 before = r->v;
 #include "vmx/fields.def"
@@ -267,7 +274,9 @@ static void save_guest(struct ref_vmcs *r, const struct vmcs12 *now)
                 r->v.guest_debugctl = before.guest_debugctl;
                 r->v.guest_dr7 = before.guest_dr7;
         }
-        r->v.guest_preemption_timer = before.guest_preemption_timer;
+        const bool saves =
+                (before.pin_ctls & PIN_PREEMPTION_TIMER) && (before.exit_ctls & EXIT_CTL_SAVE_PREEMPTION_TIMER);
+        r->v.guest_preemption_timer = saves ? (uint32_t)ref.timer_left : before.guest_preemption_timer;
         r->v.entry_intr_info &= ~INTR_VALID;
         r->v.entry_ctls |= ENTRY_CTL_GUEST_64; /* the tests' guests never leave IA-32e mode */
 }
@@ -300,8 +309,7 @@ enum ref_l2_field ref_field_of_l2(uint64_t enc, bool write, struct ref_vmcs **li
         const struct vmcs12 *v = &ref.current->v;
         if (!(vmcs12_proc2(v) & PROC2_SHADOW) || (enc & ~BITS(14, 0)))
                 return L2_FIELD_EXITS;
-        const uint8_t *bits =
-                guest_mem_at(ref.mem, L1GPA(write ? v->vmwrite_bitmap : v->vmread_bitmap), PAGE_SIZE);
+        const uint8_t *bits = guest_mem_at(ref.mem, L1GPA(write ? v->vmwrite_bitmap : v->vmread_bitmap), PAGE_SIZE);
         if (bits[enc / 8] >> enc % 8 & 1)
                 return L2_FIELD_EXITS;
         *link = v->vmcs_link == LINK_NONE ? NULL : ref_vmcs_at(v->vmcs_link);

@@ -28,6 +28,7 @@ struct ref {
         struct ref_vmcs vmcs[VMCSS];
         struct ref_vmcs *current; /* NULL: none */
         bool in_l2;
+        uint64_t timer_left; /* of the preemption timer, while level 2 runs */
         unsigned owned;
 };
 extern struct ref ref;
@@ -41,6 +42,8 @@ struct expect {
 
 void ref_reset(const struct vmx_caps *caps12, const struct guest_mem *mem);
 struct ref_vmcs *ref_vmcs_at(uint64_t at);
+/* Its memory holds anything. */
+void ref_forget(struct ref_vmcs *r);
 
 struct expect ref_vmxon(uint64_t at);
 struct expect ref_vmxoff(void);

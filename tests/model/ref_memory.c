@@ -67,8 +67,7 @@ static bool misconfigured(uint64_t e, bool leaf, unsigned level)
         const unsigned rwx = e & EPTE_RWX, type = (unsigned)GET(e, EPTE_MEMTYPE);
         if (rwx == EPTE_W || rwx == (EPTE_W | EPTE_X))
                 return true;
-        return leaf ? type == 2 || type == 3 || type == 7 || (level == 2 && (e & BITS(20, 12)))
-                    : e & BITS(6, 3);
+        return leaf ? type == 2 || type == 3 || type == 7 || (level == 2 && (e & BITS(20, 12))) : e & BITS(6, 3);
 }
 
 static unsigned l2_page_of(uint64_t gpa)
@@ -86,16 +85,16 @@ static struct leaf walk(unsigned root, uint64_t gpa)
                 const bool leaf = level == 1 || (level == 2 && (e & EPTE_LARGE));
                 rwx &= (unsigned)(e & EPTE_RWX);
                 if (!(e & EPTE_RWX))
-                        return (struct leaf){.kind = LEAF_NONE, .rwx = (uint8_t)rwx};
+                        return (struct leaf){ .kind = LEAF_NONE, .rwx = (uint8_t)rwx };
                 if (misconfigured(e, leaf, level))
-                        return (struct leaf){.kind = LEAF_MISCONFIG};
+                        return (struct leaf){ .kind = LEAF_MISCONFIG };
                 table = e & EPTE_ADDR;
                 if (leaf)
-                        return (struct leaf){.kind = LEAF_MAPPED,
-                                             .rwx = (uint8_t)rwx,
-                                             .l2 = (uint8_t)l2_page_of(gpa),
-                                             .page = (uint16_t)(table / PAGE_SIZE +
-                                                                (level == 2 ? gpa / PAGE_SIZE % 512 : 0))};
+                        return (struct leaf){ .kind = LEAF_MAPPED,
+                                              .rwx = (uint8_t)rwx,
+                                              .l2 = (uint8_t)l2_page_of(gpa),
+                                              .page = (uint16_t)(table / PAGE_SIZE +
+                                                                 (level == 2 ? gpa / PAGE_SIZE % 512 : 0)) };
         }
 }
 
@@ -143,10 +142,10 @@ void ref_tick_l2(void)
                 struct history *c = &combined[vpid][root][i];
                 const unsigned p = l2_now(i);
                 if (root == NO_EPT)
-                        remember(c, (struct leaf){.kind = LEAF_MAPPED,
-                                                  .page = (uint16_t)(l2_page_at(p) / PAGE_SIZE),
-                                                  .rwx = EPTE_RWX,
-                                                  .l2 = (uint8_t)p});
+                        remember(c, (struct leaf){ .kind = LEAF_MAPPED,
+                                                   .page = (uint16_t)(l2_page_at(p) / PAGE_SIZE),
+                                                   .rwx = EPTE_RWX,
+                                                   .l2 = (uint8_t)p });
                 for (unsigned k = 0; root != NO_EPT && k < ept[root][p].count; k++)
                         remember(c, ept[root][p].leaf[k]);
         }
@@ -162,8 +161,7 @@ static bool nearly_full(const struct history *h, unsigned n)
 
 bool ref_memory_full(void)
 {
-        return nearly_full(ept[0], ROOTS * L2_PAGES) ||
-               nearly_full(combined[0][0], VPIDS * (ROOTS + 1) * WINDOW);
+        return nearly_full(ept[0], ROOTS * L2_PAGES) || nearly_full(combined[0][0], VPIDS * (ROOTS + 1) * WINDOW);
 }
 
 /* --- invalidation --- */

@@ -10,15 +10,14 @@
 
 #define TRIES 24 /* until a stale translation would have been used */
 
-static const struct model_features all = {.vpid = true,
-                                          .shadow = true,
-                                          .vmwrite_any = true,
-                                          .ept_ad = true,
-                                          .ept_1g = true,
-                                          .invept_single = true,
-                                          .invvpid_single = true};
-static const struct model_features no_vmwrite_any = {
-        .vpid = true, .invept_single = true, .invvpid_single = true};
+static const struct model_features all = { .vpid = true,
+                                           .shadow = true,
+                                           .vmwrite_any = true,
+                                           .ept_ad = true,
+                                           .ept_1g = true,
+                                           .invept_single = true,
+                                           .invvpid_single = true };
+static const struct model_features no_vmwrite_any = { .vpid = true, .invept_single = true, .invvpid_single = true };
 
 static uint64_t leaf(unsigned page, unsigned rights)
 {
@@ -200,8 +199,45 @@ START_TEST(violation_invalidates_whatever_the_ad_bit)
 }
 END_TEST
 
+/* A paging structure of EPT02 gives way to a large page without a violation at that address, and is used again for
+ * another guest: what the processor has cached of it must go. */
+START_TEST(a_structure_used_again_is_flushed)
+{
+        for (uint64_t seed = 0; seed < TRIES; seed++) {
+                ops_start(&all, seed);
+                for (unsigned i = 0; i < 3; i++) {
+                        op_make_vmcs(&ref.vmcs[i]);
+                        op_vmwrite(F_eptp, eptp_of(i, false), false);
+                        set_proc2(PROC2_EPT | PROC2_VPID);
+                }
+                op_ept_pte(0, 3, leaf(3, EPTE_R));
+                op_vmptrld(ref.vmcs[1].at);
+                op_enter(true);
+                op_l2_access(1, false);
+                op_l2_insn(EXIT_CPUID);
+                op_vmptrld(ref.vmcs[0].at);
+                op_enter(true);
+                op_l2_access(3,
+                             true); /* violation: the address is folded at the next VM entry, which is of the other */
+                op_ept_pde(1, 0, PAGE(P_DATA_2M) | EPTE_RWX | EPTE_LARGE | PUT(0, EPTE_MEMTYPE, MEMTYPE_WB));
+                op_vmptrld(ref.vmcs[1].at);
+                op_enter(false);
+                op_l2_insn(EXIT_CPUID);
+                op_vmptrld(ref.vmcs[2].at);
+                op_enter(true);
+                op_l2_access(0, false);
+                op_l2_insn(EXIT_CPUID);
+                op_vmptrld(ref.vmcs[1].at);
+                op_enter(false);
+                op_l2_access(0, false);
+                ops_stop();
+        }
+}
+END_TEST
+
 void regressions_add(TCase *t)
 {
+        tcase_add_test(t, a_structure_used_again_is_flushed);
         tcase_add_test(t, exit_without_vpid_invalidates_level_1);
         tcase_add_test(t, mov_to_cr4_invalidates_level_1);
         tcase_add_test(t, failed_msr_load_leaves_guest_state);

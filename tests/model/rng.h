@@ -12,7 +12,7 @@ struct rng {
 
 static inline struct rng rng_seeded(uint64_t seed)
 {
-        return (struct rng){(seed + 1) * 0x9e3779b97f4a7c15ull | 1};
+        return (struct rng){ (seed + 1) * 0x9e3779b97f4a7c15ull | 1 };
 }
 
 static inline uint64_t rng_any(struct rng *r)

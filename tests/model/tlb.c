@@ -116,38 +116,34 @@ struct spot {
 static bool translates(const struct tlb_entry *e, const void *ctx)
 {
         const struct spot *s = ctx;
-        return (s->any_ep4ta || e->ep4ta == s->ep4ta) && e->vpid == s->vpid &&
-               !((e->from ^ s->address) >> e->shift);
+        return (s->any_ep4ta || e->ep4ta == s->ep4ta) && e->vpid == s->vpid && !((e->from ^ s->address) >> e->shift);
 }
 
 void tlb_drop_linear(uint16_t vpid, uint64_t linear)
 {
-        drop(combined_bucket(linear), translates,
-             &(struct spot){.address = linear, .vpid = vpid, .any_ep4ta = true});
+        drop(combined_bucket(linear), translates, &(struct spot){ .address = linear, .vpid = vpid, .any_ep4ta = true });
 }
 
 /* An EPT violation invalidates whatever would be used to translate the guest-physical address, and the
  * combined mappings of the linear address for the current VPID and EP4TA. */
 static void drop_for_violation(uint64_t ep4ta, uint64_t gpa, uint16_t vpid, uint64_t linear)
 {
-        const struct spot physical = {.address = gpa, .ep4ta = ep4ta};
+        const struct spot physical = { .address = gpa, .ep4ta = ep4ta };
         for (unsigned shift = 12; shift <= 39; shift += 9) {
                 drop(ept_bucket(ep4ta, false, shift, gpa), translates, &physical);
                 drop(ept_bucket(ep4ta, true, shift, gpa), translates, &physical);
         }
-        drop(combined_bucket(linear), translates,
-             &(struct spot){.address = linear, .ep4ta = ep4ta, .vpid = vpid});
+        drop(combined_bucket(linear), translates, &(struct spot){ .address = linear, .ep4ta = ep4ta, .vpid = vpid });
 }
 
 static unsigned find_ept(uint64_t ep4ta, bool table, uint64_t gpa, const struct tlb_entry *found[FOUND_MAX])
 {
-        const struct spot s = {.address = gpa, .ep4ta = ep4ta};
+        const struct spot s = { .address = gpa, .ep4ta = ep4ta };
         unsigned n = 0;
         for (unsigned shift = table ? 21 : 12; shift <= (table ? 39 : 30); shift += 9) {
                 const struct tlb_bucket *b = ept_bucket(ep4ta, table, shift, gpa);
                 for (unsigned i = 0; i < b->count; i++)
-                        if (b->way[i].table == table && b->way[i].shift == shift &&
-                            translates(&b->way[i], &s))
+                        if (b->way[i].table == table && b->way[i].shift == shift && translates(&b->way[i], &s))
                                 found[n++] = &b->way[i];
         }
         return n;
@@ -159,8 +155,7 @@ static bool misconfigured(uint64_t e, unsigned level, bool leaf)
 {
         const unsigned rwx = e & EPTE_RWX, type = (unsigned)GET(e, EPTE_MEMTYPE);
         const uint64_t size = BIT(ept_shift(level)) - 1;
-        if (rwx == EPTE_W || rwx == (EPTE_W | EPTE_X) ||
-            (rwx == EPTE_X && !(cpu.caps.ept_vpid & EPTCAP_EXEC_ONLY)))
+        if (rwx == EPTE_W || rwx == (EPTE_W | EPTE_X) || (rwx == EPTE_X && !(cpu.caps.ept_vpid & EPTCAP_EXEC_ONLY)))
                 return true;
         if ((e & EPTE_ADDR) >> cpu.caps.maxphyaddr)
                 return true;
@@ -185,8 +180,8 @@ static void ept_walk(uint64_t eptp, uint64_t gpa, struct tlb_entry *leaf)
                 level = (found[choice]->shift - 12) / 9;
                 rwx = found[choice]->rwx;
         }
-        cpu.tlb.walks++;
-        *leaf = (struct tlb_entry){.ep4ta = ep4ta};
+        cpu.count.walked++;
+        *leaf = (struct tlb_entry){ .ep4ta = ep4ta };
         for (;; level--) {
                 MODEL_REQUIRE(model_owns(table, PAGE_SIZE), "an EPT paging structure is at %#llx",
                               (unsigned long long)table);
@@ -201,16 +196,15 @@ static void ept_walk(uint64_t eptp, uint64_t gpa, struct tlb_entry *leaf)
                 if (eptp & EPTP_AD)
                         *at |= EPTE_A;
                 const uint64_t size = BIT(ept_shift(level)) - 1;
-                const struct tlb_entry e = {.table = !is_leaf,
-                                            .shift = (uint8_t)ept_shift(level),
-                                            .rwx = (uint8_t)rwx,
-                                            .ep4ta = ep4ta,
-                                            .from = gpa & ~size,
-                                            .to = *at & EPTE_ADDR & (is_leaf ? ~size : ~0ull)};
+                const struct tlb_entry e = { .table = !is_leaf,
+                                             .shift = (uint8_t)ept_shift(level),
+                                             .rwx = (uint8_t)rwx,
+                                             .ep4ta = ep4ta,
+                                             .from = gpa & ~size,
+                                             .to = *at & EPTE_ADDR & (is_leaf ? ~size : ~0ull) };
                 insert(ept_bucket(ep4ta, !is_leaf, e.shift, gpa), &e);
                 if (is_leaf) {
-                        MODEL_REQUIRE(model_is_ram(e.to, size + 1),
-                                      "EPT maps %#llx, which is not the guest's RAM",
+                        MODEL_REQUIRE(model_is_ram(e.to, size + 1), "EPT maps %#llx, which is not the guest's RAM",
                                       (unsigned long long)e.to);
                         *leaf = e;
                         return;
@@ -224,8 +218,10 @@ static bool translate_gpa(uint64_t eptp, uint64_t gpa, unsigned needs, uint64_t 
 {
         const struct tlb_entry *found[FOUND_MAX];
         const unsigned n = gpa >> EPT_GPA_BITS ? 0 : find_ept(eptp & EPTP_ADDR, false, gpa, found);
-        struct tlb_entry e = {.rwx = 0};
-        if (n && !rng_one_in(&cpu.rng, 4))
+        struct tlb_entry e = { .rwx = 0 };
+        const bool cached = n && !rng_one_in(&cpu.rng, 4);
+        cpu.count.cached += cached;
+        if (cached)
                 e = *found[rng_below(&cpu.rng, n)];
         else if (!(gpa >> EPT_GPA_BITS))
                 ept_walk(eptp, gpa, &e);
@@ -236,13 +232,13 @@ static bool translate_gpa(uint64_t eptp, uint64_t gpa, unsigned needs, uint64_t 
 
 /* --- linear addresses --- */
 
-static bool violation(struct tlb_access *a, uint64_t eptp, uint16_t vpid, uint64_t gpa, unsigned needs,
-                      unsigned rwx, bool final)
+static bool violation(struct tlb_access *a, uint64_t eptp, uint16_t vpid, uint64_t gpa, unsigned needs, unsigned rwx,
+                      bool final)
 {
         a->gpa = gpa;
-        a->qualification =
-                PUT((uint64_t)needs | EPTQ_LINEAR_VALID | (final ? EPTQ_TRANSLATED : 0), EPTQ_RWX, rwx);
+        a->qualification = PUT((uint64_t)needs | EPTQ_LINEAR_VALID | (final ? EPTQ_TRANSLATED : 0), EPTQ_RWX, rwx);
         drop_for_violation(eptp & EPTP_ADDR, gpa, vpid, a->linear);
+        cpu.count.violations++;
         return false;
 }
 
@@ -261,9 +257,8 @@ static bool walk_guest(struct tlb_access *a, uint64_t eptp, uint16_t vpid, uint6
                 if (!translate_gpa(eptp, at, needs, &hpa, &rwx))
                         return violation(a, eptp, vpid, at, needs, rwx, false);
                 const uint64_t e = *(const uint64_t *)ptr_of(HPA(hpa));
-                MODEL_REQUIRE((e & (PTE_P | PTE_W)) == (PTE_P | PTE_W),
-                              "a page fault at %#llx: level %u is %#llx", (unsigned long long)a->linear,
-                              level, (unsigned long long)e);
+                MODEL_REQUIRE((e & (PTE_P | PTE_W)) == (PTE_P | PTE_W), "a page fault at %#llx: level %u is %#llx",
+                              (unsigned long long)a->linear, level, (unsigned long long)e);
                 const uint64_t size = BIT(ept_shift(level)) - 1;
                 if (level == 1 || (level < 4 && (e & PTE_LARGE))) {
                         *gpa = (e & EPTE_ADDR & ~size) | (a->linear & size & ~(PAGE_SIZE - 1));
@@ -276,7 +271,7 @@ static bool walk_guest(struct tlb_access *a, uint64_t eptp, uint16_t vpid, uint6
 static const struct tlb_entry *find_combined(uint64_t ep4ta, uint16_t vpid, uint64_t linear, unsigned needs)
 {
         const struct tlb_bucket *b = combined_bucket(linear);
-        const struct spot s = {.address = linear, .ep4ta = ep4ta, .vpid = vpid};
+        const struct spot s = { .address = linear, .ep4ta = ep4ta, .vpid = vpid };
         const struct tlb_entry *found[TLB_WAYS];
         unsigned n = 0;
         for (unsigned i = 0; i < b->count; i++)
@@ -294,7 +289,7 @@ enum tlb_result tlb_translate(struct tlb_access *a)
         const uint64_t ep4ta = v->eptp & EPTP_ADDR;
         const struct tlb_entry *c = find_combined(ep4ta, vpid, a->linear, a->needs);
         if (c) {
-                cpu.tlb.hits++;
+                cpu.count.cached++;
                 a->hpa = c->to + a->linear % PAGE_SIZE;
                 if ((c->rwx & a->needs) == a->needs)
                         return TLB_OK;
@@ -309,13 +304,13 @@ enum tlb_result tlb_translate(struct tlb_access *a)
                 violation(a, v->eptp, vpid, gpa + a->linear % PAGE_SIZE, a->needs, rwx, true);
                 return TLB_EPT_VIOLATION;
         }
-        insert(combined_bucket(a->linear), &(struct tlb_entry){.shift = PAGE_SHIFT,
-                                                               .rwx = (uint8_t)rwx,
-                                                               .vpid = vpid,
-                                                               .ep4ta = ep4ta,
-                                                               .from = ALIGN_DOWN(a->linear, PAGE_SIZE),
-                                                               .to = hpa,
-                                                               .gpa = gpa});
+        insert(combined_bucket(a->linear), &(struct tlb_entry){ .shift = PAGE_SHIFT,
+                                                                .rwx = (uint8_t)rwx,
+                                                                .vpid = vpid,
+                                                                .ep4ta = ep4ta,
+                                                                .from = ALIGN_DOWN(a->linear, PAGE_SIZE),
+                                                                .to = hpa,
+                                                                .gpa = gpa });
         a->hpa = hpa + a->linear % PAGE_SIZE;
         return TLB_OK;
 }

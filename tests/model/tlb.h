@@ -33,7 +33,6 @@ struct tlb_bucket {
 struct tlb {
         struct tlb_bucket ept[TLB_EPT_BUCKETS];
         struct tlb_bucket combined[TLB_COMBINED_BUCKETS];
-        uint64_t hits, walks, stale; /* stale: hits that a walk would not give */
 };
 
 void tlb_reset(void);

@@ -18,8 +18,7 @@ struct image {
         uint64_t words[IMAGE_WORDS];
         uint64_t sum;
 };
-_Static_assert(sizeof(struct vmcs12) % 8 == 0 && IMAGE_AT + sizeof(struct image) <= PAGE_SIZE,
-               "fits a region");
+_Static_assert(sizeof(struct vmcs12) % 8 == 0 && IMAGE_AT + sizeof(struct image) <= PAGE_SIZE, "fits a region");
 
 static uint64_t sum_of(const struct image *m)
 {
@@ -71,9 +70,8 @@ static void poison(struct cached_vmcs *c)
 static void expect_untouched(const struct cached_vmcs *c)
 {
         const uint8_t *at = (const uint8_t *)ptr_of(HPA(c->region)) + POISON_AT;
-        MODEL_REQUIRE(first_word(c->region) == c->word,
-                      "the first word of an active VMCS was changed from %#x to %#x", c->word,
-                      first_word(c->region));
+        MODEL_REQUIRE(first_word(c->region) == c->word, "the first word of an active VMCS was changed from %#x to %#x",
+                      c->word, first_word(c->region));
         MODEL_REQUIRE(at[0] == c->poison && !memcmp(at, at + 1, PAGE_SIZE - POISON_AT - 1),
                       "the memory of an active VMCS was written");
 }
@@ -81,8 +79,8 @@ static void expect_untouched(const struct cached_vmcs *c)
 static void check_region(uint64_t region, const char *what)
 {
         MODEL_REQUIRE(cpu.vmxon && !cpu.in_guest, "%s outside of VMX root operation", what);
-        MODEL_REQUIRE(IS_ALIGNED(region, PAGE_SIZE) && model_owns(region, PAGE_SIZE), "%s with pointer %#llx",
-                      what, (unsigned long long)region);
+        MODEL_REQUIRE(IS_ALIGNED(region, PAGE_SIZE) && model_owns(region, PAGE_SIZE), "%s with pointer %#llx", what,
+                      (unsigned long long)region);
         MODEL_REQUIRE(region != cpu.vmxon_region, "%s with the VMXON pointer", what);
 }
 
@@ -107,8 +105,8 @@ static struct cached_vmcs *slot_for(uint64_t region)
 struct cached_vmcs *vmcs_activate(uint64_t region)
 {
         const uint32_t word = first_word(region);
-        MODEL_REQUIRE((word & ~VMCS_REVISION_SHADOW) == GET(cpu.caps.basic, BASIC_REVISION),
-                      "a VMCS of revision %#x", word);
+        MODEL_REQUIRE((word & ~VMCS_REVISION_SHADOW) == GET(cpu.caps.basic, BASIC_REVISION), "a VMCS of revision %#x",
+                      word);
         MODEL_REQUIRE(!(word & VMCS_REVISION_SHADOW) || cpu.has.shadow,
                       "a shadow VMCS, which this processor does not know");
         struct cached_vmcs *c = slot_for(region);
@@ -218,6 +216,5 @@ enum hw_status hw_vmwrite(uint64_t field, uint64_t value)
 
 void vmwrite(uint64_t field, uint64_t value)
 {
-        MODEL_REQUIRE(hw_vmwrite(field, value) == HW_OK, "VMWRITE of field %s is refused",
-                      vmcs_field_name(field));
+        MODEL_REQUIRE(hw_vmwrite(field, value) == HW_OK, "VMWRITE of field %s is refused", vmcs_field_name(field));
 }

@@ -19,7 +19,6 @@ struct field_write {
 unsigned vmcs_change(struct rng *rng, const struct vmx_caps *caps12, const struct vmcs12 *v,
                      struct field_write out[CHANGE_MAX]);
 /* A random change of any field to anything near a limit. */
-void vmcs_spoil(struct rng *rng, const struct vmx_caps *caps12, const struct vmcs12 *v,
-                struct field_write *out);
+void vmcs_spoil(struct rng *rng, const struct vmx_caps *caps12, const struct vmcs12 *v, struct field_write *out);
 
 #endif
