@@ -208,6 +208,12 @@ static void msrs(struct l2 *l)
                    "MSR bitmap: WRMSR of a register of the guest-state area");
         check(l->p, vmread(F_guest_sysenter_eip) == 0x44 && hw_rdmsr(MSR_SYSENTER_EIP) == 0,
               "it is saved, and the host's is loaded");
+        l2_msr_bitmap[BITMAP_WRITE + MSR_SYSENTER_CS / 8] = 0;
+        l->gprs.r[GPR_RAX] = 0x8;
+        l->gprs.r[GPR_RDX] = 1;
+        msr_access(l, l2_wrmsr, MSR_SYSENTER_CS, EXIT_VMCALL, "WRMSR of SYSENTER_CS, bits that are not used");
+        check(l->p, vmread(F_guest_sysenter_cs) == 0x8, "they are dropped");
+        l->gprs.r[GPR_RDX] = 0;
         l2_set(l, F_proc_ctls, vmread(F_proc_ctls) & ~(uint64_t)PROC_MSR_BITMAPS);
         msr_access(l, l2_rdmsr, MSR_CSTAR, EXIT_RDMSR, "RDMSR without a bitmap");
 }

@@ -19,7 +19,8 @@
         CLASS(pointer)      \
         CLASS(list)         \
         CLASS(ept)          \
-        CLASS(irq)
+        CLASS(irq)          \
+        CLASS(insn)
 
 #define CLASS(word)              \
         unsigned word##_count(void); \

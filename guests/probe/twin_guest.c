@@ -24,7 +24,10 @@
 #define EPT_TABLE    7ull                     /* all accesses */
 #define EPT_PAGE     (7ull | 6 << 3 | 1 << 7) /* and write-back, 2 MiB */
 #define EPTP_BITS    (6ull | 3 << 3)          /* write-back, four levels */
-#define EPT_PAGES    48u                      /* of 2 MiB: only what is RAM on every machine */
+#define TSS_MAP      0x66u                    /* where a TSS says where its I/O-permission bitmap is */
+#define TSS_BITMAP   0x68u
+#define TSS_BYTES    (TSS_BITMAP + 32u) /* ports up to 0xff */
+#define EPT_PAGES    48u                /* of 2 MiB: only what is RAM on every machine */
 
 extern const uint8_t twin_stubs[];
 
@@ -34,6 +37,7 @@ static uint64_t pml4[512] PAGE_ALIGNED, pdpt[512] PAGE_ALIGNED, pd[LOW_GIB][512]
 static uint64_t pae_pdpt[4] PAGE_ALIGNED, no_pages[512] PAGE_ALIGNED;
 static uint64_t msr_list[MSR_LIST][2] PAGE_ALIGNED;
 static uint64_t gdt[4] PAGE_ALIGNED;
+static uint8_t tss[TSS_BYTES] PAGE_ALIGNED;
 static uint8_t
         control_page[6][PAGE_SIZE] PAGE_ALIGNED; /* for controls that are switched on to see what that does */
 static uint64_t ept_pml4[512] PAGE_ALIGNED, ept_pdpt[512] PAGE_ALIGNED, ept_pd[512] PAGE_ALIGNED;
@@ -66,6 +70,8 @@ static void build_tables(void)
                 pae_pdpt[i] = (uint64_t)pd[i] | PDPTE_P;
         }
         pml4[0] = (uint64_t)pdpt | PTE_TABLE;
+        tss[TSS_MAP] = TSS_BITMAP;
+        tss[TSS_BITMAP + 0xe0 / 8] = 0xff;
         for (unsigned i = 0; i < EPT_PAGES; i++)
                 ept_pd[i] = i * SIZE_2M | EPT_PAGE;
         ept_pdpt[0] = (uint64_t)ept_pd | EPT_TABLE;
@@ -113,6 +119,8 @@ static void safe_guest(struct twin *t, uint64_t *v)
                 {F_guest_rip, (uint64_t)l2_vmcall},
                 {F_guest_rsp, (uint64_t)twin_stack + TWIN_STACK_BYTES - 256},
                 {F_guest_cr3, (uint64_t)pml4},
+                {F_guest_tr_base, (uint64_t)tss},
+                {F_guest_tr_limit, sizeof(tss) - 1},
                 {F_guest_gdtr_base, (uint64_t)gdt},
                 {F_guest_gdtr_limit, sizeof(gdt) - 1},
                 {F_guest_idtr_base, (uint64_t)idt64},

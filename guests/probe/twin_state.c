@@ -21,6 +21,7 @@ static const struct careful {
         {F_host_rip, BITS(63, 48)},
         {F_guest_cr3, ABOVE_RAM | BITS(11, 0)},
         {F_guest_rip, BITS(63, 32)},
+        {F_guest_cr4, ~BITS(21, 20)}, /* SMEP, SMAP: every page is the user's, and faults would not end */
         {F_guest_rsp, ABOVE_RAM | BITS(3, 0)},
         {F_guest_gdtr_base, ABOVE_RAM},
         {F_guest_idtr_base, ABOVE_RAM},

@@ -260,7 +260,7 @@ static bool field_value_ok(uint32_t msr, uint64_t value, unsigned linear_bits)
                 return pat_ok(value);
         if (msr == MSR_EFER) /* LMA follows CR0.PG and LME, and cannot be written */
                 return !(value & ~EFER_WRITABLE) && !((value ^ vmread(F_guest_efer)) & (EFER_LMA | EFER_LME));
-        return msr == MSR_SYSENTER_CS ? !(value >> 32) : is_canonical(value, linear_bits);
+        return msr == MSR_SYSENTER_CS || is_canonical(value, linear_bits); /* of the former bits 63:32 are not used */
 }
 
 bool guest_wrmsr_any(struct run *r, uint32_t msr, uint64_t value)
