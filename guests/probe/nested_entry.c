@@ -180,6 +180,18 @@ static void msr_areas(struct l2 *l)
               (uint32_t)l->gprs.r[GPR_RAX] == 0x1111 && *(volatile uint64_t *)&store[0].value == 0x1111 &&
                       hw_rdmsr(MSR_LSTAR) == 0x2222,
               "MSRs are loaded at the entry, stored and loaded at the exit");
+
+        /* Nothing is written to the VMCS between the two entries: the list fails by what memory holds. */
+        l2_reset(l);
+        l2_set(l, F_entry_msr_load_count, 1);
+        l2_set(l, F_guest_rip, (uint64_t)l2_wrmsr);
+        l->gprs.r[GPR_RCX] = MSR_SYSENTER_EIP;
+        l->gprs.r[GPR_RAX] = 0x44;
+        l2_resume(l);
+        load[0].msr = MSR_FS_BASE;
+        l2_resume(l);
+        l2_expect(l, LOAD_FAILED_MSR, 1, "an MSR area that has changed in memory");
+        check(l->p, vmread(F_guest_sysenter_eip) == 0x44, "the failure leaves what the guest saved before it");
         hw_wrmsr(MSR_LSTAR, lstar);
 }
 

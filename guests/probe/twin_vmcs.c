@@ -156,14 +156,14 @@ void twin_restore(struct twin *t)
 {
         const bool nmi = t->dirty[FI_guest_interruptibility];
         clean(t);
-        if (nmi)
-                unblock_nmi(t);
         if (t->host_changed) {
                 BUG_UNLESS(enter(t));
                 read_back(t);
                 clean(t);
                 t->host_changed = false;
         }
+        if (nmi)
+                unblock_nmi(t);
         memset(&t->l2.gprs, 0, sizeof(t->l2.gprs));
         t->absent = false;
         t->violated = NULL;

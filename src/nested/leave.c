@@ -178,6 +178,17 @@ static void restore_unsaved(const struct nested *n, const struct vcpu *v, struct
         save_timer(n, r);
 }
 
+/* What vmcs02 has in the place of vmcs12's because vmcs12 does not load it; the processor may still refuse to enter. */
+static void restore_replaced(const struct vcpu *v, const struct region12 *r)
+{
+        const bool look = v->parent_is_cascade;
+        update(look, F_guest_efer, r->v.guest_efer);
+        update(look, F_guest_pat, r->v.guest_pat);
+        update(look, F_guest_debugctl, r->v.guest_debugctl);
+        update(look, F_guest_dr7, r->v.guest_dr7);
+        update(look, F_guest_preemption_timer, r->v.guest_preemption_timer);
+}
+
 /* What the exit left in vmcs02, before anything in it is replaced. */
 void nested_note_exit(struct nested *n)
 {
@@ -203,8 +214,10 @@ static bool leave_failed_entry(struct nested *n, struct vcpu *v, uint32_t reason
         const struct l2_at_exit now = l2_now();
         if (n->entered_by_launch)
                 n->current->v.launched = 0;
-        if (GET(reason, EXIT_REASON_BASIC) != EXIT_ENTRY_MSR_LOAD)
+        if (GET(reason, EXIT_REASON_BASIC) != EXIT_ENTRY_MSR_LOAD) {
+                restore_replaced(v, n->current);
                 return leave(n, v, NULL);
+        }
         region12_push_guest(n, n->current);
         return leave(n, v, &now);
 }
