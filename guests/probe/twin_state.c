@@ -27,6 +27,8 @@ static const struct careful {
         {F_guest_idtr_base, ABOVE_RAM},
         {F_guest_tr_base, ABOVE_RAM},
         {F_guest_cs_base, ABOVE_RAM},
+        {F_guest_cs_limit,
+         BITS(31, 12)}, /* Bochs looks at a limit in the page of the code when it decodes, not later */
         {F_guest_ss_base, ABOVE_RAM},
         {F_guest_activity,
          BITS(31, 2) | BIT(0)}, /* nothing wakes a single processor from waiting for a SIPI */
