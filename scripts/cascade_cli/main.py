@@ -4,7 +4,7 @@ import argparse
 import errno
 import sys
 
-from . import bench, doctor, procs, report, run, silicon_bochs, test, vmx
+from . import bench, doctor, procs, report, run, silicon_bochs, test, twin, vmx
 from .progress import Progress
 from .statuses import LIMIT, STATUS, STATUS_TEXT, Fail, status_table
 
@@ -25,6 +25,10 @@ def _count(text):
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
+
+
+def _cases(text):
+    return None if text == "all" else _count(text)
 
 
 def _mib(text):
@@ -83,12 +87,13 @@ def _add_others(sub):
     p = sub.add_parser("test", help="build and run all tests")
     p.add_argument("--only", metavar="WORD", action="append",
                    help="only tests whose name contains this; again for more")
-    p.add_argument("--all", action="store_true", help="the long runs too: KVM as guest hypervisor, depth 4")
+    p.add_argument("--all", action="store_true", help="the long runs too: KVM as guest hypervisor, depth 4, all generated cases")
     p.add_argument("--list", action="store_true", help="list the tests")
     p.add_argument("--twin", action="store_true",
                    help="only the twin run: VMX as generated cases see it, on the bare processor and under cascade")
     p.add_argument("--seed", metavar="N", type=_count, default=1, help="of the twin run's generator (default 1)")
-    p.add_argument("--cases", metavar="N", type=_count, help="of the twin run, spread over its classes (default all)")
+    p.add_argument("--cases", metavar="N", type=_cases, default=twin.CASES,
+                   help=f"of the twin run, spread over its classes, or all (default {twin.CASES})")
     p.add_argument("--words", metavar="S", help="more words for the twin run's probe, such as class=event or only=123")
     p.add_argument("--cpu", metavar="MODEL", default=silicon_bochs.MODEL, help="of Bochs's processors, for the twin run")
     p.add_argument("--json", metavar="FILE", help="write the twin run's result as JSON; - is stdout")
