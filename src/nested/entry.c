@@ -182,7 +182,7 @@ static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct regio
         ctl_write(v, vmcs_link, link);
         merge_bitmaps(n, v, r);
         write_address_spaces(n, v, r);
-        if (n->fill_due)
+        if (n->fill_for == r)
                 nested_ept_fill(n, v);
         write_unloaded_msrs(r, l1);
         write_pdptes(v, r);

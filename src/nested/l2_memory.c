@@ -74,7 +74,7 @@ void nested_ept_fill(struct nested *n, struct vcpu *v)
 {
         struct ept_walk w;
         struct ept02_leaf leaf;
-        n->fill_due = false;
+        n->fill_for = NULL;
         if (nested_has_ept12(n))
                 fold(n, v, n->fill_at, EPTQ_READ | EPTQ_LINEAR_VALID | EPTQ_TRANSLATED, &w, &leaf);
 }
@@ -151,7 +151,7 @@ enum nested_ept nested_ept_fault(struct nested *n, struct vcpu *v, const struct 
         case EPT02_FILLED:
                 return NESTED_EPT_RESUME;
         case EPT02_L1_VIOLATION:
-                n->fill_due = true;
+                n->fill_for = n->current;
                 n->fill_at = gpa;
                 return violation(n, v, &w, gpa, x->guest_linear, true);
         case EPT02_L1_MISCONFIG:

@@ -73,7 +73,7 @@ struct nested {
         bool entered_by_launch;    /* the VM entry under way was a VMLAUNCH */
         uint64_t timer12_rest;     /* ticks of vmcs12's preemption timer beyond what vmcs02's was set to */
         uint16_t vpid12;           /* whose translations VPID02 holds */
-        bool fill_due;             /* the guest hypervisor got an EPT violation at fill_at: it is likely mapped by now */
+        const struct region12 *fill_for; /* its guest had an EPT violation at fill_at: it is likely mapped by now */
         l2gpa_t fill_at;
         struct vmx_caps caps12;
         struct region12 region[NESTED_REGIONS];

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/bug.h"
 #include "ept02/combine.h"
+#include "ept02/pml.h"
 #include "vmx/controls.h"
 
 #define PAGES     4
@@ -19,7 +20,7 @@ struct plan {
         uint64_t at, caps;
         uint16_t access;
         uint8_t eptp_page, eptp_low, maxphyaddr, leaf01;
-        uint16_t zero;
+        uint16_t log; /* bit 15: there is a log, with this index */
         struct {
                 uint8_t page;  /* modulo RAM */
                 uint8_t shape; /* bit 0: no permissions but those of `low`; bit 1: address and ignored bits of
@@ -101,9 +102,21 @@ static void check_memory(uint64_t eptp)
                 BUG_UNLESS((ram[i] & ~may_appear) == (before[i] & ~may_appear) && (before[i] & ~ram[i]) == 0);
 }
 
+/* One step for a walk that made something dirty, none for any other; a full log changes nothing. */
+static void check_log(const struct ept_walk *w, const struct pml *pml, uint64_t index, const struct pml *log)
+{
+        unsigned dirtied = 0;
+        for (size_t i = 0; i < ARRAY_LEN(ram); i++)
+                dirtied += ((ram[i] & ~before[i]) & EPTE_D) != 0;
+        BUG_UNLESS(dirtied <= 1 && pml->index == (uint16_t)(index - (log ? dirtied : 0)));
+        if (log && index >= PML_ENTRIES)
+                BUG_UNLESS(memcmp(ram, before, sizeof(ram)) == 0);
+        BUG_UNLESS(w->verdict != EPT_LOG_FULL || (log && index >= PML_ENTRIES && w->tracks_dirty));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        struct plan p = { .zero = 0 };
+        struct plan p = { .log = 0 };
         const size_t head = size < sizeof(p) ? size : sizeof(p);
         if (head)
                 memcpy(&p, data, head);
@@ -115,11 +128,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct vmx_caps caps = { .ept_vpid = p.caps, .maxphyaddr = (uint8_t)(32 + p.maxphyaddr % 21) };
         const uint64_t eptp = (uint64_t)(p.eptp_page % PAGES) << PAGE_SHIFT | p.eptp_low;
 
-        const struct ept_walk w = ept12_walk(&mem, eptp, L2GPA(p.at), p.access, &caps);
+        struct pml pml = { .address = RAM_BYTES, .index = p.log & BITS(9, 0) }; /* not RAM: only its index is looked at */
+        struct pml *const log = p.log & BIT(15) ? &pml : NULL;
+        const struct ept_walk w = ept12_walk_logged(&mem, eptp, L2GPA(p.at), p.access, &caps, log);
+        check_log(&w, &pml, p.log & BITS(9, 0), log);
         check_walk(&w, p.at, p.access, &caps);
         check_leaf(&w, p.access, p.leaf01);
         check_memory(eptp);
-        const struct ept_walk again = ept12_walk(&mem, eptp, L2GPA(p.at), p.access, &caps);
+        const struct ept_walk again = ept12_walk_logged(&mem, eptp, L2GPA(p.at), p.access, &caps, log);
         BUG_UNLESS(again.verdict == w.verdict && again.l1gpa.raw == w.l1gpa.raw && again.rwx == w.rwx &&
                    again.entry == w.entry && again.qualification == w.qualification);
         return 0;
