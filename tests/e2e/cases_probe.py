@@ -4,11 +4,12 @@ and the figures of its benchmark."""
 import re
 import subprocess
 
-from harness import FAST_S, STATUS, Scratch, cascade, expect, expect_no_processes
+from harness import FAST_S, RUN_S, STATUS, Scratch, cascade, expect, expect_no_processes
 
 from cascade_cli import bench, paths, silicon, silicon_bochs
 
 MEMORY_MIB = 128
+MILLION_S = 1500.0
 VERDICT = re.compile(r"^(\w+): (\d+) ok, (\d+) failed$")
 LINE = re.compile(r"^(ok   |FAIL |     [a-z])")
 SELFTEST_CHECKS, NESTED_CHECKS = 120, 560  # fewer than there are, more than a run that ended early has
@@ -28,10 +29,10 @@ def _judge(lines, word, least):
     return [line for line in lines if LINE.match(line)]
 
 
-def _under_cascade(word, least, depth, *options):
+def _under_cascade(word, least, depth, *options, timeout_s=FAST_S):
     with Scratch() as d:
         done = cascade("run", "--on", "bochs", "--guest", "probe", "--append", word, "--depth", depth, "--no-trace",
-                       "--out", d / "run", *options)
+                       "--out", d / "run", *options, timeout_s=timeout_s)
         console = d / "run" / "console.txt"
         lines = console.read_text(encoding="utf-8", errors="replace").split("\n") if console.exists() else []
         lines = [line for line in lines if line]
@@ -157,9 +158,9 @@ def bench_ignores_other_lines():
     expect(found == {"a.ticks": 12, "e.ticks": 5}, f"{found}")
 
 
-def _hostile(depth, count, seed, *options):
+def _hostile(depth, count, seed, *options, timeout_s=RUN_S):
     """The probe goes on to the end whatever it does: then so did every hypervisor above it."""
-    _under_cascade(f"hostile seed={seed} count={count}", 2, depth, *options)
+    _under_cascade(f"hostile seed={seed} count={count}", 2, depth, *options, timeout_s=timeout_s)
 
 
 def hostile_depth_1():
@@ -171,11 +172,11 @@ def hostile_depth_1_without_shadowing():
 
 
 def hostile_depth_2():
-    _hostile(2, 8000, 1)
+    _hostile(2, 5000, 1)
 
 
 def hostile_million():
-    _hostile(1, 1000000, 3)
+    _hostile(1, 1000000, 3, timeout_s=MILLION_S)
 
 
 def hostile_depth_2_without_shadowing():
