@@ -261,6 +261,17 @@ enum outcome guest_mov_to_cr(unsigned number, uint64_t value)
         return done_without_exit();
 }
 
+/* The model has no function that does not exit: cascade uses none. */
+enum outcome guest_vmfunc(uint32_t function, uint32_t ecx)
+{
+        MODEL_REQUIRE((vmcs12_proc2(now()) & PROC2_VMFUNC) && !now()->vmfunc_ctls, "VM functions of vmcs02");
+        struct model_exit x = { .reason = EXIT_VMFUNC };
+        random_gprs();
+        cpu.gprs.r[GPR_RAX] = function;
+        cpu.gprs.r[GPR_RCX] = ecx;
+        return exit_by(&x, 0);
+}
+
 /* SDM 3C "MSR-Bitmap Address" */
 static bool wrmsr_exits(uint32_t msr)
 {

@@ -49,6 +49,8 @@ enum outcome guest_access(uint64_t linear, bool write, uint64_t *hpa);
  * An exit tells of the event as IDT-vectoring information; entered again, the delivery begins anew. */
 enum outcome guest_deliver(uint64_t linear, uint64_t *hpa);
 
+/* VMFUNC of this function; VM functions are on. */
+enum outcome guest_vmfunc(uint32_t function, uint32_t ecx);
 enum outcome guest_write_msr(uint32_t msr, uint64_t value);
 
 /* The preemption timer runs out, if it is on; a physical interrupt comes. */

@@ -24,6 +24,7 @@
 #define MSR_LIST_ESP  0xabc000 /* what the second one loads into IA32_SYSENTER_ESP */
 #define P_OPERAND     100      /* memory operands */
 #define P_NO_VMCS     101      /* a page whose first word is no revision */
+#define P_EPTP_LIST   102
 #define P_L1_PML4     110
 #define P_L1_PDPT     111
 #define P_L1_PD       112

@@ -86,6 +86,8 @@ static void make_pages(void)
                 *l1_word(PAGE(P_VMCS + i)) = CASCADE_VMCS12_REVISION;
         *l1_word(PAGE(P_VMXON)) = CASCADE_VMCS12_REVISION;
         *l1_word(PAGE(P_NO_VMCS)) = 0x777;
+        for (unsigned i = 0; i < ROOTS; i++)
+                l1_word(PAGE(P_EPTP_LIST))[i] = eptp_of(i, false);
         /* STAR, one whose value is in the VMCS, one that is barred. */
         const uint64_t entries[] = { MSR_STAR, 0, MSR_SYSENTER_ESP, MSR_LIST_ESP, MSR_X2APIC_FIRST + 8, 0 };
         memcpy(l1_word(PAGE(P_MSR_LIST)), entries, sizeof(entries));

@@ -56,6 +56,7 @@ uint64_t l2_cr3(unsigned tree);
 void op_l2_access(unsigned window, bool write);
 void op_l2_deliver(unsigned window); /* the event that was injected, with a push to the window */
 void op_l2_wrmsr(uint32_t msr, uint64_t value);
+void op_l2_vmfunc(uint32_t ecx); /* EPTP switching */
 void op_l2_insn(uint32_t reason);
 void op_l2_invlpg(unsigned window);
 void op_l2_mov_cr3(unsigned tree);

@@ -307,6 +307,22 @@ void op_l2_timer(void)
         insn_did(o, wanted, &cpu.last, &before);
 }
 
+/* SDM 3C "EPTP Switching": the list has ROOTS entries that are valid. */
+void op_l2_vmfunc(uint32_t ecx)
+{
+        const struct vmcs12 before = snapshot();
+        struct vmcs12 *const v = &ref.current->v;
+        if (!(vmcs12_proc2(v) & PROC2_VMFUNC))
+                return;
+        const bool wanted = !(v->vmfunc_ctls & VMFUNC_EPTP_SWITCHING) || ecx >= ROOTS;
+        op_begins();
+        ref_tick_l2();
+        const enum outcome o = guest_vmfunc(0, ecx);
+        insn_did(o, wanted, &cpu.last, &before);
+        if (!wanted)
+                v->eptp = eptp_of(ecx, false);
+}
+
 void op_l2_wrmsr(uint32_t msr, uint64_t value)
 {
         const struct vmcs12 before = snapshot();

@@ -153,7 +153,7 @@ static uint64_t vmx_msr(uint32_t msr)
                 return CTLS(TRUE_PROC, 0xfff9fffeu & ~(PROC_TPR_SHADOW | PROC_MTF));
         case MSR_VMX_PROC2:
                 return CTLS(0u, PROC2_EPT | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED |
-                                        PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_RDSEED |
+                                        PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED |
                                         (h->vpid ? PROC2_VPID : 0) | (h->shadow ? PROC2_SHADOW : 0));
         case MSR_VMX_TRUE_EXIT:
                 return CTLS(TRUE_EXIT, EXIT_CTL_DEFAULT1 | EXIT_CTL_HOST_64 | EXIT_CTL_ACK_INTR | EXIT_CTL_SAVE_PAT |
@@ -173,6 +173,8 @@ static uint64_t vmx_msr(uint32_t msr)
                 return CR4_VMXE;
         case MSR_VMX_CR4_FIXED1:
                 return 0x1767ff;
+        case MSR_VMX_VMFUNC:
+                return VMFUNC_EPTP_SWITCHING;
         case MSR_VMX_VMCS_ENUM:
                 return 0x2e;
         case MSR_VMX_EPT_VPID:

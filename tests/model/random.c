@@ -368,6 +368,11 @@ static void do_l1_timer(void)
         op_l1_timer((uint32_t)note("APIC timer", periods[below(ARRAY_LEN(periods))], 0));
 }
 
+static void do_l2_vmfunc(void)
+{
+        op_l2_vmfunc((uint32_t)note("VMFUNC of level 2", below(ROOTS + 1), 0));
+}
+
 static void do_l2_wrmsr(void)
 {
         static const struct {
@@ -409,8 +414,8 @@ static const struct choice level1[] = {
 };
 static const struct choice level2[] = {
         { 200, do_l2_access }, { 15, do_l2_insn }, { 15, do_l2_invlpg }, { 15, do_l2_mov_cr3 },
-        { 10, do_l2_field },   { 8, do_l2_timer }, { 10, do_l2_wrmsr },  { 5, do_interrupt },
-        { 10, do_ept_pte },    { 5, do_ept_pde },  { 15, do_l2_map },
+        { 10, do_l2_field },   { 8, do_l2_timer }, { 10, do_l2_wrmsr },  { 10, do_l2_vmfunc },
+        { 5, do_interrupt },   { 10, do_ept_pte }, { 5, do_ept_pde },    { 15, do_l2_map },
 };
 
 static void choose(const struct choice *c, unsigned n)

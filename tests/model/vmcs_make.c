@@ -46,6 +46,7 @@ void vmcs_valid(const struct vmx_caps *c, struct vmcs12 *v)
                 .exit_ctls = c->exit.must1 | EXIT_CTL_HOST_64,
                 .entry_ctls = c->entry.must1 | ENTRY_CTL_GUEST_64,
                 .msr_bitmap = PAGE(P_MSR_BITMAP),
+                .eptp_list = PAGE(P_EPTP_LIST),
                 .vmread_bitmap = PAGE(P_VMREAD),
                 .vmwrite_bitmap = PAGE(P_VMWRITE),
                 .exit_msr_store = PAGE(P_MSR_LIST + 1),
@@ -139,6 +140,10 @@ static void change_proc2(struct change *c)
                 on |= c->caps->proc2.may1 & PROC2_EPT;
         if (!rng_one_in(c->rng, 3))
                 on |= c->caps->proc2.may1 & PROC2_VPID;
+        if ((on & PROC2_EPT) && (c->caps->proc2.may1 & PROC2_VMFUNC) && rng_one_in(c->rng, 2))
+                on |= PROC2_VMFUNC;
+        if (c->caps->proc2.may1 & PROC2_VMFUNC)
+                put(c, F_vmfunc_ctls, on & PROC2_VMFUNC && !rng_one_in(c->rng, 4) ? VMFUNC_EPTP_SWITCHING : 0);
         put(c, F_proc2_ctls, c->caps->proc2.must1 | on);
 }
 
