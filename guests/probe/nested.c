@@ -105,6 +105,7 @@ void nested_run(struct probe *p, const char *words)
         nested_debug(&l2);
         nested_injections(&l2);
         nested_nmis(&l2);
+        nested_mtf(&l2);
         nested_modes(&l2);
         nested_nowhere(&l2);
         nested_vmxoff(&l2);

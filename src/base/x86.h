@@ -39,9 +39,10 @@
 #define RFLAGS_ZF       BIT(6)
 #define RFLAGS_SF       BIT(7)
 #define RFLAGS_TF       BIT(8)
-#define RFLAGS_RF       BIT(16)
 #define RFLAGS_IF       BIT(9)
 #define RFLAGS_OF       BIT(11)
+#define RFLAGS_IOPL     BITS(13, 12)
+#define RFLAGS_RF       BIT(16)
 #define RFLAGS_VM       BIT(17)
 #define RFLAGS_RESERVED (BITS(63, 22) | BIT(15) | BIT(5) | BIT(3))
 

@@ -19,6 +19,7 @@
 #include "platform/loader.h"
 #include "run/devices.h"
 #include "run/inject.h"
+#include "run/mtf.h"
 #include "run/msr.h"
 #include "run/run.h"
 #include "vmx/cpu_local.h"
@@ -254,6 +255,7 @@ static void start_vcpu(struct run *r, const struct guest_mem *mem, const struct 
                 .enabled = machine.options.nested,
                 .msr = { .ctx = r, .read = read_msr, .write = write_msr },
                 .mask = machine.options.vmx,
+                .mtf = mtf_find(v),
         };
         nested_init(&r->nested, v, &nested);
         vmcs_own(v, &v->vmcs01, v->level + 1);

@@ -174,6 +174,19 @@ static struct insn_result entry_failed(struct nested *n, struct vcpu *v, uint32_
         return (struct insn_result){ .outcome = ok ? INSN_EXITED : INSN_ABORTED };
 }
 
+/* SDM 3C "Injection of Pending MTF VM Exits": no event for the processor. */
+static bool injects_mtf(const struct vmcs12 *v12)
+{
+        const uint32_t info = v12->entry_intr_info;
+        return (info & INTR_VALID) && GET(info, INTR_TYPE) == INTR_TYPE_OTHER;
+}
+
+static void take_mtf(struct nested *n, const struct region12 *r)
+{
+        n->mtf.due = true;
+        vmwrite(F_entry_intr_info, r->v.entry_intr_info & ~INTR_VALID);
+}
+
 /* vmcs02 is current and vmcs12 has passed: everything the processor needs to run the guest's guest. */
 static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct region12 *r, const struct l1_msrs *l1, uint64_t link)
 {
@@ -189,6 +202,10 @@ static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct regio
         if (apicv_tpr_shadow(&r->v))
                 nested_apicv_enter(n, v);
         n->in_l2 = true;
+        n->mtf.on = r->v.proc_ctls & PROC_MTF;
+        n->mtf.due = false;
+        if (__builtin_expect(injects_mtf(&r->v), 0))
+                take_mtf(n, r);
         n->timer12_rest = 0; /* the field holds all of vmcs12's timer until nested_arm_timer() finds an earlier deadline */
         if (!route_l1_wants_preemption_timer(&r->v))
                 vmwrite(F_guest_preemption_timer, UINT32_MAX);

@@ -6,7 +6,7 @@
 /* Controls of vmcs12 that reach vmcs02 as they are, because what they cause is the guest hypervisor's. */
 #define PASS_PROC                                                                                            \
         (PROC_INTR_WINDOW | PROC_HLT | PROC_INVLPG | PROC_MWAIT | PROC_RDPMC | PROC_RDTSC | PROC_CR3_LOAD |  \
-         PROC_CR3_STORE | PROC_NMI_WINDOW | PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE)
+         PROC_CR3_STORE | PROC_NMI_WINDOW | PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE | PROC_MTF)
 #define PASS_PROC2                                                                                           \
         (PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED | PROC2_PLE | PROC2_RDRAND |    \
          PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED | PROC2_XSAVES | PROC2_APIC_ACCESS | PROC2_X2APIC |   \

@@ -46,7 +46,10 @@ void nested_init(struct nested *n, struct vcpu *v, const struct nested_options *
         n->exit_info_in_image = !vmwrite_any;
         n->vmxon_at = L1GPA(~0ull);
         n->paused_at = ~0ull;
-        n->caps12 = caps12_derive(v->hw, &o->mask);
+        n->mtf.method = o->mtf;
+        struct vmx_caps hw = *v->hw;
+        hw.proc.may1 = (hw.proc.may1 & ~PROC_MTF) | (o->mtf == MTF_ABSENT ? 0 : PROC_MTF);
+        n->caps12 = caps12_derive(&hw, &o->mask);
         for (unsigned id = 0; id < VMCS_FIELD_COUNT; id++) {
                 const struct vmcs_field_info f = vmcs_field_at(id);
                 n->held[id] = vmcs_field_exists(&f, &n->caps12);

@@ -18,6 +18,7 @@
 #include "nested/apicv.h"
 #include "nested/checks.h"
 #include "nested/merge.h"
+#include "nested/mtf.h"
 #include "nested/vmcs12.h"
 #include "nested/vmfunc.h"
 #include "vmx/exit_info.h"
@@ -86,12 +87,14 @@ struct nested {
         uint64_t *vmread_bitmap02, *vmwrite_bitmap02;  /* and its guest */
         struct bitmap_merge msr_merge, vmread_merge, vmwrite_merge;
         struct apicv_pages apicv;
+        struct mtf mtf;
 };
 
 struct nested_options {
         bool enabled;
         struct msr_access msr; /* for the MSR lists of vmcs12 */
         struct feature_mask mask; /* not to be offered; without FEATURE_shadow the hardware's is not used either */
+        enum mtf_method mtf;
 };
 
 /* After vmcs01_create(). Takes what it needs from v->pool. */

@@ -174,7 +174,7 @@ void device_mmio(struct run *r, l1gpa_t at, bool is_write)
         const struct mmio_bus bus = { .ctx = r, .read = bus_read, .write = bus_write };
         uint64_t rflags = view.paging.rflags;
         const struct mmio_exec e = { .view = &view, .bus = &bus, .gprs = &r->v.gprs, .rflags = &rflags, .at = at, .is_write = is_write,
-                                     .one = step_by_iteration() };
+                                     .one = step_by_iteration(r) };
         r->v.gprs.r[GPR_RSP] = vmread(F_guest_rsp);
         const uint64_t count = r->v.gprs.r[GPR_RCX];
         const enum mmio_status s = mmio_execute(&insn, &e, &fault);
@@ -230,7 +230,7 @@ static void string_io(struct run *r, const struct exit_info *x)
         if (!string_io_decode(x->qualification, x->insn_info, &s))
                 run_end(r, EXIT_STATUS_PANIC, "unknown form of INS or OUTS");
         run_view(r, &view);
-        s.one = step_by_iteration();
+        s.one = step_by_iteration(r);
         const struct port_bus bus = { .ctx = r, .in = port_in, .out = port_out };
         const uint64_t count = r->v.gprs.r[GPR_RCX];
         switch (string_io_run(&s, &view, &r->v.gprs, &bus, &fault)) {

@@ -5,6 +5,7 @@
 #include "nested/route.h"
 #include "run/event_combine.h"
 #include "run/exits.h"
+#include "run/mtf.h"
 #include "vmx/ctl.h"
 #include "vmx/cpu_local.h"
 #include "vmx/fields.h"
@@ -109,6 +110,12 @@ void reinject_interrupted_event(struct run *r)
  * when the next event changes, and an exit after the event's time finds it by the clock. */
 static void arm_timer(struct run *r, uint64_t now)
 {
+        if (__builtin_expect(r->nested.in_l2 && mtf_in_use(r), 0)) {
+                if (mtf_arm(r))
+                        catch_up(r, hw_rdtsc());
+                if (r->nested.in_l2 && r->nested.mtf.method == MTF_BY_TIMER)
+                        return;
+        }
         const uint64_t next = pc_next_event(&r->pc);
         if (next == r->armed)
                 return;

@@ -10,6 +10,7 @@
 #include "run/devices.h"
 #include "run/exits.h"
 #include "run/inject.h"
+#include "run/mtf.h"
 #include "run/view.h"
 #include "vmx/controls.h"
 #include "vmx/cpu_local.h"
@@ -154,6 +155,8 @@ static void finish_insn(struct run *r, const struct insn_result *res)
         case INSN_ENTERED:
         case INSN_EXITED:
                 rearm_after_switch(r);
+                if (__builtin_expect(mtf_in_use(r), 0))
+                        r->armed = 0;
                 break;
         case INSN_ABORTED:
                 run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
@@ -328,6 +331,19 @@ static void handle_l2_memory(struct run *r, const struct exit_info *x)
                 device_mmio(r, at, x->qualification & EPTQ_WRITE);
 }
 
+static void serve_l2(struct run *r, const struct exit_info *x)
+{
+        const uint32_t basic = (uint32_t)GET(x->reason, EXIT_REASON_BASIC);
+        if (basic == EXIT_PREEMPTION_TIMER && nested_timer12_expired(&r->nested))
+                reflect(r);
+        else if (route_l2_exit(&r->nested.current->v, x, &r->v.mem) == OWNER_L1)
+                reflect(r);
+        else if (basic == EXIT_EPT_VIOLATION || basic == EXIT_EPT_MISCONFIG)
+                handle_l2_memory(r, x);
+        else
+                handle(r, x);
+}
+
 /* An exit of the guest's guest. */
 static void handle_l2(struct run *r, uint32_t reason)
 {
@@ -337,17 +353,12 @@ static void handle_l2(struct run *r, uint32_t reason)
                 step_forget(reason);
         read_exit_info(r, &x, reason);
         read_operand(r, &x);
-        const uint32_t basic = (uint32_t)GET(reason, EXIT_REASON_BASIC);
         if (__builtin_expect(r->nested.shadowing_paused, 0))
-                nested_resume_shadowing(&r->nested, &r->v, basic != EXIT_EPT_VIOLATION);
-        if (basic == EXIT_PREEMPTION_TIMER && nested_timer12_expired(&r->nested))
-                reflect(r);
-        else if (route_l2_exit(&r->nested.current->v, &x, &r->v.mem) == OWNER_L1)
-                reflect(r);
-        else if (basic == EXIT_EPT_VIOLATION || basic == EXIT_EPT_MISCONFIG)
-                handle_l2_memory(r, &x);
+                nested_resume_shadowing(&r->nested, &r->v, GET(reason, EXIT_REASON_BASIC) != EXIT_EPT_VIOLATION);
+        if (__builtin_expect(r->nested.mtf.on, 0))
+                mtf_serve(r, &x, serve_l2);
         else
-                handle(r, &x);
+                serve_l2(r, &x);
         if (r->nested.in_l2)
                 reinject_interrupted_event(r);
 }

@@ -6,6 +6,7 @@
 
 #include "base/x86.h"
 #include "hw/vmx_ops.h"
+#include "run/run.h"
 #include "vmx/fields.h"
 
 /* SDM 3B "Single-Step Exception Condition", "Single-Stepping on Branches": a trap is due after an instruction that began
@@ -19,9 +20,9 @@ static inline bool step_is_due(uint64_t rflags, uint64_t debugctl)
 void step_finish(uint64_t rflags, bool repeats);
 
 /* The guest runs REP instructions one iteration at a time. */
-static inline bool step_by_iteration(void)
+static inline bool step_by_iteration(const struct run *r)
 {
-        return vmread(F_guest_rflags) & RFLAGS_TF;
+        return (vmread(F_guest_rflags) & RFLAGS_TF) || (r->nested.in_l2 && r->nested.mtf.on);
 }
 
 /* To be called at an exit with this reason that finds debug exceptions pending. Work-around for Bochs 2.7, which saves the

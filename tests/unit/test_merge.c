@@ -52,7 +52,7 @@ START_TEST(controls_pass_one_by_one)
 {
         const uint32_t proc_kept = PROC_INTR_WINDOW | PROC_HLT | PROC_INVLPG | PROC_MWAIT | PROC_RDPMC |
                                    PROC_RDTSC | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_NMI_WINDOW |
-                                   PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE;
+                                   PROC_MOV_DR | PROC_MONITOR | PROC_PAUSE | PROC_MTF;
         const uint32_t proc2_kept = PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID | PROC2_DESC_TABLE | PROC2_RDTSCP | PROC2_WBINVD | PROC2_UNRESTRICTED |
                                     PROC2_PLE | PROC2_RDRAND | PROC2_INVPCID | PROC2_VMFUNC | PROC2_RDSEED | PROC2_XSAVES;
         for (unsigned bit = 0; bit < 32; bit++) {
