@@ -96,6 +96,7 @@ static const struct {
         { "bench", bench_run },
         { "selftest", selftest_run },
         { "nested", nested_run },
+        { "waitsipi", nested_wait_run },
         { "twin", twin_run_all },
         { "hostile", hostile_run },
 };

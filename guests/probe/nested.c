@@ -106,6 +106,7 @@ void nested_run(struct probe *p, const char *words)
         nested_injections(&l2);
         nested_nmis(&l2);
         nested_mtf(&l2);
+        nested_activity(&l2);
         nested_modes(&l2);
         nested_nowhere(&l2);
         nested_vmxoff(&l2);

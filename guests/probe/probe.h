@@ -33,6 +33,8 @@ bool check(struct probe *p, bool good, const char *fmt, ...) __attribute__((form
 void bench_run(struct probe *p, const char *words);
 void selftest_run(struct probe *p, const char *words);
 void nested_run(struct probe *p, const char *words);
+/* Enters a guest that waits for a SIPI: the end, on one processor. */
+void nested_wait_run(struct probe *p, const char *words);
 void twin_run_all(struct probe *p, const char *words);
 void hostile_run(struct probe *p, const char *words);
 

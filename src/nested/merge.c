@@ -46,6 +46,11 @@ struct tsc_map merge_tsc(const struct vmcs12 *v, uint64_t offset01)
         return tsc_map_behind(offset01, map12);
 }
 
+uint32_t merge_hlt(const struct vmcs12 *v)
+{
+        return (v->proc_ctls & (PROC_INTR_WINDOW | PROC_NMI_WINDOW)) || apicv_delivers(v) ? PROC_HLT : 0;
+}
+
 static void merge_words(const struct vmcs12 *v, const struct vmcs01_policy *p, const struct vmx_caps *hw,
                         struct vmcs02_controls *out)
 {
@@ -55,7 +60,7 @@ static void merge_words(const struct vmcs12 *v, const struct vmcs01_policy *p, c
         out->tsc = merge_tsc(v, p->tsc_offset);
         out->pin = fit(OWN_PIN | nmi_pin(v) | p->pin | (timer ? PIN_PREEMPTION_TIMER : 0), hw->pin);
         out->proc =
-                fit(OWN_PROC | apicv_proc(v) | (v->proc_ctls & PASS_PROC) | p->proc | (out->tsc.offset || scaled(v) ? PROC_TSC_OFFSET : 0),
+                fit(OWN_PROC | apicv_proc(v) | merge_hlt(v) | (v->proc_ctls & PASS_PROC) | p->proc | (out->tsc.offset || scaled(v) ? PROC_TSC_OFFSET : 0),
                     hw->proc);
         out->proc2 = fit(OWN_PROC2 | (vmcs12_proc2(v) & PASS_PROC2) | p->proc2 | (shadow ? PROC2_SHADOW : 0) |
                                  (scaled(v) ? PROC2_TSC_SCALING : 0),

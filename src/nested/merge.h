@@ -47,6 +47,10 @@ void merge_controls(const struct vmcs12 *v, const struct vmcs01_policy *policy, 
 /* How the guest's guest reads the TSC, while the guest itself reads it `offset01` later. */
 struct tsc_map merge_tsc(const struct vmcs12 *v, uint64_t offset01);
 
+/* Work-around for Bochs 2.7, harmless elsewhere: what wakes from HLT by the SDM does not there (windows, virtual interrupts):
+ * HLT exits to us where vmcs12 has one of them. */
+uint32_t merge_hlt(const struct vmcs12 *v);
+
 /* MSRs and DR7 of the guest hypervisor as it executed VMLAUNCH: they stay in force where vmcs12 does not
  * load. */
 struct l1_msrs {

@@ -130,6 +130,15 @@ static inline bool pc_nmi_pending(const struct pc *p, unsigned cpu)
         return p->bus.cpu[cpu].nmi_pending;
 }
 
+/* Some pin would send an NMI. */
+static inline bool pc_nmi_possible(const struct pc *p)
+{
+        for (unsigned i = 0; i < IOAPIC_PINS; i++)
+                if (!(p->ioapic.redir[i] & REDIR_MASKED) && GET(p->ioapic.redir[i], APIC_MODE) == APIC_NMI)
+                        return true;
+        return false;
+}
+
 static inline void pc_ack_nmi(struct pc *p, unsigned cpu)
 {
         p->bus.cpu[cpu].nmi_pending = false;

@@ -6,6 +6,7 @@
 #include "hw/cpu.h"
 #include "hw/hypercall.h"
 #include "hw/vmx_ops.h"
+#include "run/activity.h"
 #include "run/exits.h"
 #include "run/inject.h"
 #include "run/view.h"
@@ -77,7 +78,9 @@ void device_act(struct run *r, const struct pc_verdict *v)
                 guest_marker(r, v->value);
                 break;
         case PC_IPI:
-                /* INIT or SIPI: there is no other processor, and the only one is running. */
+                /* SIPI: the only processor is running, and discards it. */
+                if (GET(v->value64, APIC_MODE) == APIC_INIT)
+                        activity_init(r);
                 break;
         }
 }

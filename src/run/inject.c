@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "hw/vmx_ops.h"
 #include "nested/route.h"
+#include "run/activity.h"
 #include "run/event_combine.h"
 #include "run/exits.h"
 #include "run/mtf.h"
@@ -138,7 +139,7 @@ static void set_windows(struct run *r, bool intr, bool nmi)
         const uint32_t all = PROC_INTR_WINDOW | PROC_NMI_WINDOW | WINDOW_WAKES_HLT;
         const uint32_t on = (intr ? PROC_INTR_WINDOW : 0) | (nmi ? PROC_NMI_WINDOW : 0) | WINDOW_WAKES_HLT;
         /* vmcs12 may have the same controls on for itself. */
-        const uint32_t kept = nested_proc12(&r->nested) & all;
+        const uint32_t kept = (nested_proc12(&r->nested) | (r->nested.in_l2 ? merge_hlt(&r->nested.current->v) : 0)) & all;
         ctl_write(&r->v, proc_ctls, (ctl_read(&r->v, proc_ctls) & ~(uint64_t)all) | kept | (intr || nmi ? on : 0));
 }
 
@@ -237,6 +238,8 @@ void catch_up(struct run *r, uint64_t now)
 {
         if (now >= pc_next_event(&r->pc))
                 pc_advance(&r->pc, now);
+        if (__builtin_expect(r->init_pending, 0))
+                activity_take_init(r);
 
         const bool nmi = pc_nmi_pending(&r->pc, 0);
         if (nmi && !to_guest_hypervisor(r, true))

@@ -7,6 +7,7 @@
 #include "hw/hypercall.h"
 #include "hw/vmx_ops.h"
 #include "nested/route.h"
+#include "run/activity.h"
 #include "run/devices.h"
 #include "run/exits.h"
 #include "run/inject.h"
@@ -74,9 +75,7 @@ static void exit_window(struct run *r, const struct exit_info *x)
 static void exit_hlt(struct run *r, const struct exit_info *x)
 {
         skip_instruction(r);
-        vmwrite(F_guest_activity, ACTIVITY_HLT);
-        if (r->nested.in_l2 && apicv_delivers(&r->nested.current->v))
-                nested_apicv_wake(&r->nested, &r->v);
+        activity_halt(r);
 }
 
 static void exit_timer(struct run *r, const struct exit_info *x)
@@ -155,8 +154,10 @@ static void finish_insn(struct run *r, const struct insn_result *res)
         case INSN_ENTERED:
         case INSN_EXITED:
                 rearm_after_switch(r);
-                if (__builtin_expect(mtf_in_use(r), 0))
+                if (__builtin_expect(mtf_in_use(r) | r->init_pending, 0))
                         r->armed = 0;
+                if (__builtin_expect(r->nested.current->v.guest_activity != ACTIVITY_ACTIVE, 0) && r->nested.in_l2)
+                        activity_enter(r);
                 break;
         case INSN_ABORTED:
                 run_end(r, EXIT_STATUS_GUEST_TRIPLE_FAULT, "VMX abort");
@@ -173,6 +174,8 @@ static void exit_vmx_insn(struct run *r, const struct exit_info *x)
         trace_emit(&r->v.trace, TRACE_VMX_INSN, r->v.level + 1, insn, r->nested.current ? r->nested.current->at.raw : 0,
                    (uint64_t)res.outcome << 32 | res.error);
         finish_insn(r, &res);
+        if (__builtin_expect(r->init_pending, 0) && !r->nested.vmxon)
+                activity_take_init(r);
 }
 
 static uint64_t console_hypercall(struct run *r, uint64_t at, uint64_t bytes)

@@ -46,6 +46,7 @@ struct run {
         uint64_t armed;       /* TSC that the preemption timer of the current VMCS was last set for */
         bool intr_window;     /* PROC_INTR_WINDOW is set in the current VMCS, by us */
         bool nmi_window;
+        bool init_pending;    /* an INIT signal that is blocked so far */
         uint32_t guest_result; /* MARK_RESULT of the bottom guest, as far as it passed here */
 };
 

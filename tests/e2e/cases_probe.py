@@ -190,9 +190,19 @@ def unknown_word_is_a_failure():
         expect(done.status == STATUS["GUEST_FAILED"], f"status {done.status}: {done.err_lines()}")
 
 
+def guest_of_the_guest_waits_for_a_sipi():
+    """Nothing can wake it on one processor: the run says so at once."""
+    with Scratch() as d:
+        done = cascade("run", "--on", "bochs", "--guest", "probe", "--append", "waitsipi", "--depth", 1, "--no-trace",
+                       "--out", d / "run")
+        expect(done.status == STATUS["GUEST_KILLED"], f"status {done.status}: {done.err_lines()}")
+        expect("waits for a SIPI" in done.err_lines()[-1], f"{done.err_lines()}")
+
+
 LONG = [hostile_million, hostile_depth_2_without_shadowing]  # with --all
 CASES = [hostile_depth_1, hostile_depth_2, hostile_depth_1_without_shadowing,
          twins_depth_3, twins_depth_2, twins_depth_2_without_shadowing, twins_depth_1, twins_depth_1_without_shadowing,
          twins_skylake_depth_3, twins_skylake_depth_1_without_shadowing, twins_skylake_depth_1,
          selftest_depth_4, selftest_depth_2, selftest_depth_1, selftest_on_the_processor, bench_meets_its_goals,
          bench_ignores_other_lines, unknown_word_is_a_failure, twins_like_haswell, left_to_the_guest]
+CASES += [guest_of_the_guest_waits_for_a_sipi]

@@ -108,7 +108,7 @@ START_TEST(offers_what_is_virtualized)
         ck_assert(!(c.entry.may1 &
                     (ENTRY_CTL_LOAD_PERF_GLOBAL | ENTRY_CTL_TO_SMM | ENTRY_CTL_NO_DUAL_MONITOR)));
         ck_assert_uint_eq(c.misc,
-                          MISC_VMWRITE_ANY | MISC_INJECT_ILEN0 | MISC_STORES_LMA | MISC_HLT | 4ull << 16);
+                          MISC_VMWRITE_ANY | MISC_INJECT_ILEN0 | MISC_STORES_LMA | MISC_HLT | MISC_SHUTDOWN | MISC_WAIT_SIPI | 4ull << 16);
         ck_assert_uint_eq(c.vmfunc, VMFUNC_EPTP_SWITCHING);
         ck_assert_uint_eq(GET(c.vmcs_enum, FIELD_ENC_INDEX), 0x32 / 2); /* tsc_multiplier */
 }

@@ -67,13 +67,22 @@ START_TEST(controls_pass_one_by_one)
                                   pin_own | (b & (PIN_VIRTUAL_NMI | PIN_PREEMPTION_TIMER)));
                 const uint32_t tpr_shadow = proc_own & ~(PROC_CR8_LOAD | PROC_CR8_STORE); /* apicv_proc() */
                 ck_assert_uint_eq(merged(&proc, &no_policy).proc,
-                                  b == PROC_TPR_SHADOW ? tpr_shadow | b : proc_own | (b & proc_kept));
+                                  b == PROC_TPR_SHADOW ? tpr_shadow | b : proc_own | (b & proc_kept) | merge_hlt(&proc));
                 ck_assert_uint_eq(merged(&proc2, &no_policy).proc2, proc2_own | (b & proc2_kept));
                 ck_assert_uint_eq(merged(&off, &no_policy).proc2, proc2_own);
                 ck_assert_uint_eq(merged(&exits, &no_policy).exit, hw.exit.must1 | OWN_EXIT);
                 ck_assert_uint_eq(merged(&enters, &no_policy).entry,
                                   hw.entry.must1 | OWN_ENTRY | (b & ENTRY_CTL_GUEST_64));
         }
+}
+END_TEST
+
+START_TEST(what_wakes_from_hlt)
+{
+        ck_assert_uint_eq(merge_hlt(&(struct vmcs12){ .proc_ctls = PROC_INTR_WINDOW }), PROC_HLT);
+        ck_assert_uint_eq(merge_hlt(&(struct vmcs12){ .proc_ctls = PROC_NMI_WINDOW }), PROC_HLT);
+        ck_assert_uint_eq(merge_hlt(&(struct vmcs12){ .proc_ctls = PROC_SECONDARY, .proc2_ctls = PROC2_VID }), PROC_HLT);
+        ck_assert_uint_eq(merge_hlt(&(struct vmcs12){ .proc_ctls = PROC_MTF | PROC_SECONDARY, .proc2_ctls = PROC2_EPT }), 0);
 }
 END_TEST
 
@@ -407,6 +416,7 @@ int main(void)
         TCase *t = tcase_create("merge");
         tcase_add_test(t, own_controls_are_always_on);
         tcase_add_test(t, controls_pass_one_by_one);
+        tcase_add_test(t, what_wakes_from_hlt);
         tcase_add_test(t, policy_adds);
         tcase_add_test(t, silicon_limits);
         tcase_add_test(t, timer_and_shadow);
