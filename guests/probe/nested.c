@@ -109,5 +109,6 @@ void nested_run(struct probe *p, const char *words)
         nested_activity(&l2);
         nested_modes(&l2);
         nested_nowhere(&l2);
+        nested_host32(&l2);
         nested_vmxoff(&l2);
 }

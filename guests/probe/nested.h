@@ -27,6 +27,7 @@ void nested_injections(struct l2 *l);
 void nested_nmis(struct l2 *l);
 void nested_mtf(struct l2 *l);
 void nested_activity(struct l2 *l);
+void nested_host32(struct l2 *l);
 void nested_modes(struct l2 *l);
 void nested_nowhere(struct l2 *l);
 
