@@ -129,6 +129,7 @@ L2_CODE(l2_mov_ss);
 L2_CODE(l2_mov_ss_after);
 L2_CODE(l2_rep_outsb);
 L2_CODE(l2_iret);
+L2_CODE(l2_long_mode);
 L2_CODE(l2_loop);
 L2_CODE(l2_write32_nops);
 L2_CODE(l2_write32_nops_after);

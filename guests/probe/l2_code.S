@@ -77,6 +77,7 @@
 
         code    l2_rep_outsb, "rep outsb"
         code    l2_iret, "iretq"
+        code    l2_long_mode, "movq %rax, %cr0; cpuid"
         code    l2_loop, "1: pushfq; popq %rax; loop 1b"
         code    l2_write32_iret, "movl %eax, (%rbx); iretq"
 

@@ -21,6 +21,7 @@
 #define H_SEEN   28             /* CR0, CR3, CR4, EFER, CS */
 #define H_COUNT  48
 #define H_FIELD  52             /* encodings; values take their places */
+#define H_EAX    88
 
         .text
         .globl  l2_host32, l2_host32_entry
@@ -79,6 +80,7 @@ l2_host32:
         pushl   %ebp
         movl    $F_HOST_RSP, %eax
         vmwrite %esp, %eax
+        movl    H_EAX(%ebp), %eax
         vmlaunch
         popl    %ebp
         movl    $F_INSN_ERR, %eax

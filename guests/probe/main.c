@@ -97,6 +97,7 @@ static const struct {
         { "selftest", selftest_run },
         { "nested", nested_run },
         { "waitsipi", nested_wait_run },
+        { "abort", nested_abort_run },
         { "twin", twin_run_all },
         { "hostile", hostile_run },
 };

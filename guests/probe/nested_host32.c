@@ -2,6 +2,7 @@
 /* Nested test: a guest hypervisor in 32-bit protected mode, with and without PAE, and its guests. */
 #include "base/msr_numbers.h"
 #include "base/x86.h"
+#include "host32.h"
 #include "hw/cpu.h"
 #include "nested.h"
 
@@ -22,12 +23,14 @@ struct host32 {
         uint32_t status; /* 0: the guest has exited; 1, 2, 3: VMXON, VMPTRLD, VMLAUNCH failed; field[0]: the error */
         uint32_t cr0_seen, cr3_seen, cr4_seen, efer_seen, cs_seen;
         uint32_t count, field[FIELDS];
+        uint32_t eax; /* of the guest */
 };
 void l2_host32(struct host32 *h);
 extern const uint8_t l2_host32_entry[], l2_host32_gdt[];
 
 static uint32_t pd32[1024] PAGE_ALIGNED;
-static uint64_t pdpt[4] PAGE_ALIGNED, pd_pae[4][512] PAGE_ALIGNED;
+uint64_t host32_pdpt[4] PAGE_ALIGNED;
+static uint64_t pd_pae[4][512] PAGE_ALIGNED;
 static struct host32 host;
 
 static void build_tables(void)
@@ -37,12 +40,12 @@ static void build_tables(void)
         for (unsigned i = 0; i < 4 * 512; i++)
                 pd_pae[i / 512][i % 512] = i * SIZE_2M | PDE_LARGE;
         for (unsigned i = 0; i < 4; i++)
-                pdpt[i] = (uint64_t)pd_pae[i] | 1;
+                host32_pdpt[i] = (uint64_t)pd_pae[i] | 1;
 }
 
-/* VMCS 1, for a host of 32 bits and a guest in protected mode. */
-static void prepare(struct l2 *l, bool pae)
+void host32_prepare(struct l2 *l, bool pae)
 {
+        build_tables();
         const uint64_t cr4 = (vmread(F_host_cr4) & ~(uint64_t)CR4_PAE) | CR4_VMXE | CR4_PSE | (pae ? CR4_PAE : 0);
         l2_clear(l, 1);
         l2_load(l, 1);
@@ -50,7 +53,7 @@ static void prepare(struct l2 *l, bool pae)
         l2_reset(l);
         l2_set(l, F_exit_ctls, vmread(F_exit_ctls) & ~(uint64_t)EXIT_CTL_HOST_64);
         l2_set(l, F_host_efer, 0);
-        l2_set(l, F_host_cr3, pae ? (uint64_t)pdpt : (uint64_t)pd32);
+        l2_set(l, F_host_cr3, pae ? (uint64_t)host32_pdpt : (uint64_t)pd32);
         l2_set(l, F_host_cr4, cr4);
         l2_set(l, F_host_cs_sel, GDT_CODE32);
         const enum vmcs_field data[] = { F_host_ss_sel, F_host_ds_sel, F_host_es_sel };
@@ -70,11 +73,11 @@ static void prepare(struct l2 *l, bool pae)
                                            F_vmcs_link + 1, F_guest_cs_ar, F_host_cr3 } };
 }
 
-/* VMX goes off meanwhile, and on again. */
-static void run(struct l2 *l)
+void host32_run(struct l2 *l)
 {
         l2_clear(l, 1);
         __asm__ volatile("vmxoff" : : : "cc", "memory");
+        host.eax = (uint32_t)l->gprs.r[GPR_RAX];
         l2_host32(&host);
         BUG_UNLESS(hw_vmxon(HPA((uint64_t)l2_vmxon_page)) == HW_OK);
         l2_clear(l, 1);
@@ -97,11 +100,11 @@ static void expect(struct l2 *l, bool pae, const char *what)
 
 static void guests(struct l2 *l, bool pae)
 {
-        prepare(l, pae);
-        run(l);
+        host32_prepare(l, pae);
+        host32_run(l);
         expect(l, pae, pae ? "a host with PAE paging" : "a host with 32-bit paging");
         check(l->p, host.field[3] == (uint32_t)(uint64_t)l2_cpuid, "its guest in protected mode");
-        prepare(l, pae);
+        host32_prepare(l, pae);
         for (unsigned i = 0; i < 12; i += 2) {
                 l2_set(l, F_guest_es_limit + i, REAL_LIMIT);
                 l2_set(l, F_guest_es_ar + i, AR_REAL);
@@ -109,24 +112,23 @@ static void guests(struct l2 *l, bool pae)
         l2_set(l, F_guest_cr0, CR0_NE | CR0_ET);
         l2_set(l, F_guest_cs_base, (uint64_t)l2_cpuid);
         l2_set(l, F_guest_rip, 0);
-        run(l);
+        host32_run(l);
         expect(l, pae, "its guest in real mode");
 }
 
 static void refused(struct l2 *l)
 {
-        prepare(l, false);
+        host32_prepare(l, false);
         l2_set(l, F_exit_ctls, vmread(F_exit_ctls) | EXIT_CTL_HOST_64);
         l2_set(l, F_host_cr4, vmread(F_host_cr4) | CR4_PAE);
         l2_set(l, F_host_efer, EFER_LMA | EFER_LME);
-        run(l);
+        host32_run(l);
         check(l->p, host.status == 3 && host.field[0] == VMX_ERR_ENTRY_HOST_STATE, "a host of 64 bits is refused there: error %u",
               host.field[0]);
 }
 
 void nested_host32(struct l2 *l)
 {
-        build_tables();
         guests(l, false);
         guests(l, true);
         refused(l);

@@ -35,6 +35,8 @@ void selftest_run(struct probe *p, const char *words);
 void nested_run(struct probe *p, const char *words);
 /* Enters a guest that waits for a SIPI: the end, on one processor. */
 void nested_wait_run(struct probe *p, const char *words);
+/* Its first word is the VMX abort that is to be the end. */
+void nested_abort_run(struct probe *p, const char *words);
 void twin_run_all(struct probe *p, const char *words);
 void hostile_run(struct probe *p, const char *words);
 

@@ -11,13 +11,14 @@
 #include "vmx/vmcs01.h"
 
 /* SDM 3C "VMX Aborts" */
-enum vmx_abort { ABORT_SAVE_MSR = 1, ABORT_PDPTE = 2, ABORT_LOAD_MSR = 4 };
+enum vmx_abort { ABORT_SAVE_MSR = 1, ABORT_PDPTE = 2, ABORT_LOAD_MSR = 4, ABORT_HOST_32 = 6 };
 
 static bool abort12(struct vcpu *v, struct region12 *r, enum vmx_abort indicator)
 {
         uint32_t *region = guest_mem_at(&v->mem, r->at, PAGE_SIZE);
         if (region)
                 region[1] = indicator;
+        console_log(v->console, "VMX abort %u of L%u", (unsigned)indicator, v->level + 1);
         return false;
 }
 
@@ -232,6 +233,8 @@ bool nested_reflect(struct nested *n, struct vcpu *v)
         const struct l2_at_exit now = l2_now();
         if (nested_store_msrs(n, v, r->v.exit_msr_store, r->v.exit_msr_store_count))
                 return abort12(v, r, ABORT_SAVE_MSR);
+        if ((now.efer & EFER_LMA) && !(r->v.exit_ctls & EXIT_CTL_HOST_64))
+                return abort12(v, r, ABORT_HOST_32);
         ctl_sync_entry(v); /* before guest_efer changes */
         restore_unsaved(n, v, r, now.efer & EFER_LMA);
         return leave(n, v, &now);

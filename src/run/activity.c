@@ -32,13 +32,24 @@ static bool intr_window_open(const struct vmcs12 *v12)
 
 /* --- HLT --- */
 
-/* The guest's guest halts. Work-around for Bochs 2.7: there a window does not wake it. */
+static bool timer12_has_expired(const struct run *r)
+{
+        return route_l1_wants_preemption_timer(&r->nested.current->v) &&
+               vmread(F_guest_preemption_timer) + r->nested.timer12_rest == 0;
+}
+
+/* The guest's guest halts. Work-around for Bochs 2.7: there a window does not wake it. SDM 3C "Other Causes of VM Exits" has
+ * the order; INIT and NMIs are catch_up()'s. */
 static void halted(struct run *r)
 {
         const struct vmcs12 *v12 = &r->nested.current->v;
-        if (nmi_window_open(v12))
+        if (r->init_pending)
+                return;
+        if (timer12_has_expired(r))
+                make_exit(r, EXIT_PREEMPTION_TIMER);
+        else if (nmi_window_open(v12))
                 make_exit(r, EXIT_NMI_WINDOW);
-        else if (intr_window_open(v12))
+        else if (!pc_nmi_pending(&r->pc, 0) && intr_window_open(v12))
                 make_exit(r, EXIT_INTR_WINDOW);
 }
 

@@ -199,10 +199,36 @@ def guest_of_the_guest_waits_for_a_sipi():
         expect("waits for a SIPI" in done.err_lines()[-1], f"{done.err_lines()}")
 
 
+def _abort(indicator):
+    with Scratch() as d:
+        done = cascade("run", "--on", "bochs", "--guest", "probe", "--append", f"abort {indicator}", "--depth", 1, "--no-trace",
+                       "--out", d / "run")
+        expect(done.status == STATUS["GUEST_TRIPLE_FAULT"], f"status {done.status}: {done.err_lines()}")
+        log = (d / "run" / "machine.log").read_text(encoding="ascii", errors="replace")
+        expect(f"VMX abort {indicator} of L2" in log, f"not in the log: VMX abort {indicator}")
+
+
+def vmx_abort_saving_msrs():
+    _abort(1)
+
+
+def vmx_abort_loading_pdptes():
+    _abort(2)
+
+
+def vmx_abort_loading_msrs():
+    _abort(4)
+
+
+def vmx_abort_host_of_32_bits():
+    _abort(6)
+
+
 LONG = [hostile_million, hostile_depth_2_without_shadowing]  # with --all
 CASES = [hostile_depth_1, hostile_depth_2, hostile_depth_1_without_shadowing,
          twins_depth_3, twins_depth_2, twins_depth_2_without_shadowing, twins_depth_1, twins_depth_1_without_shadowing,
          twins_skylake_depth_3, twins_skylake_depth_1_without_shadowing, twins_skylake_depth_1,
          selftest_depth_4, selftest_depth_2, selftest_depth_1, selftest_on_the_processor, bench_meets_its_goals,
          bench_ignores_other_lines, unknown_word_is_a_failure, twins_like_haswell, left_to_the_guest]
-CASES += [guest_of_the_guest_waits_for_a_sipi]
+CASES += [guest_of_the_guest_waits_for_a_sipi, vmx_abort_saving_msrs, vmx_abort_loading_pdptes, vmx_abort_loading_msrs,
+          vmx_abort_host_of_32_bits]
