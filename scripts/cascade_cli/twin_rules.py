@@ -42,6 +42,13 @@ def not_offered_control(p):
         any(set_to.get(field, 0) & bits for field, bits in lacking.items())
 
 
+def given_control(p):
+    """A control that cascade gives its guest and the processor lacks fails the entry there."""
+    given = {field: p.nested_caps[key] & ~p.bare_caps[key] for field, key in CONTROLS.items()}
+    set_to = _settings(p.bare.what)
+    return p.bare.seen == VM_FAIL_CONTROLS and any(set_to.get(field, 0) & bits for field, bits in given.items())
+
+
 def not_offered_field(p):
     """A field that exists only with a control that is not offered: it cannot be set, VMREAD and VMWRITE fail."""
     absent, of_bare = (set(ABSENT.findall(c.seen)) for c in (p.nested, p.bare))
@@ -114,6 +121,7 @@ LACKING = ("GUEST_RIP_64", "GUEST_CS_DPL", "GUEST_64_PG", "GUEST_PENDING_RESERVE
 # name, rule, why
 RULES = [
     ("control not offered", not_offered_control, MASKED),
+    ("control that the processor lacks", given_control, "docs/nested.md, Monitor trap flag"),
     ("field not offered", not_offered_field, MASKED),
     ("another check of guest state first", other_check_first, "SDM 3C prescribes no order"),
     ("invalidation with a type of more than 32 bits", wide_type, OTHERWISE),

@@ -261,6 +261,11 @@ def twin_explains_by_rule():
     expect("another check of guest state first: this rule explains nothing" in twin.text(verdict, 1), "an unused rule is silent")
     same = twin.compare([bare, _stack(1, *nested)])  # with all capabilities offered, the first two are bugs
     expect(same.as_json()["mismatches"] == 2, f"{same}")
+    more = _stack(1, "t 1 control proc_ctls=0xfe006172 : exit 37", caps=less.replace("f5f9fffe", "fdf9fffe"))
+    refused = _stack(0, "t 1 control proc_ctls=0xfe006172 : VMfail 7", caps=less)
+    expect(twin.compare([refused, more]).as_json()["explained"] == 1, "a control that the processor lacks")
+    accepted = _stack(0, "t 1 control proc_ctls=0xfe006172 : exit 18", caps=less)
+    expect(twin.compare([accepted, more]).as_json()["mismatches"] == 1, "a rule is too wide")
     other = [nested[0].replace("VMfail 7", "VMfail 8"), nested[1].replace("absent", "exit 18 absent"),
              nested[2].replace("q=0x0", "q=0x0 rip+1").replace("33", "34")]
     expect(twin.compare([bare, _stack(1, *other, caps=less)]).as_json()["mismatches"] == 3, "a rule is too wide")
