@@ -139,8 +139,8 @@ static uint64_t guest_value(struct hostile *h, const struct vmcs_field_info *f)
                 return any_address(h);
         case F_vmcs_link:
                 return one_in(h, 2) ? ~0ull : any_address(h);
-        case F_guest_activity:
-                return below(h, 5);
+        case F_guest_activity: /* nothing may ever wake the guest from the states between */
+                return one_in(h, 3) ? ACTIVITY_WAIT_SIPI + 1 : below(h, ACTIVITY_SHUTDOWN);
         case F_guest_interruptibility:
                 return one_in(h, 2) ? BIT(below(h, 6)) : 0;
         }
