@@ -4,11 +4,6 @@
 #include "base/bug.h"
 #include "vmx/root.h"
 
-/* What of an EPTP12 has an EPT02 of its own: the address of its tables, and whether it tracks accesses, as leaves of EPT02
- * then depend on the flags. The memory type says how the processor is to read EPT12, which it never does; the walk
- * length has one legal value. */
-#define EPTP_KEY (EPTP_ADDR | EPTP_AD)
-
 void ept02_init(struct ept02_cache *c, struct page_pool *pool, const struct vmx_caps *hw)
 {
         *c = (struct ept02_cache){ .pool = pool, .hw = hw };
@@ -56,14 +51,14 @@ static void clear_root(struct ept02_cache *c, struct ept02_root *r)
         ept_flush(c->hw, ept02_eptp(r));
 }
 
-struct ept02_root *ept02_root_variant(struct ept02_cache *c, uint64_t eptp12, uint64_t variant)
+struct ept02_root *ept02_root_find(struct ept02_cache *c, uint64_t eptp12, uint64_t variant)
 {
         const uint64_t key = eptp12 & EPTP_KEY;
         struct ept02_root *oldest = &c->root[0];
         for (struct ept02_root *r = c->root; r < c->root + EPT02_ROOTS; r++) {
                 if (r->table && r->eptp12 == key && r->variant == variant) {
                         r->last_use = ++c->uses;
-                        return r;
+                        return c->recent = r;
                 }
                 if (r->last_use < oldest->last_use)
                         oldest = r;
@@ -80,7 +75,7 @@ struct ept02_root *ept02_root_variant(struct ept02_cache *c, uint64_t eptp12, ui
         oldest->eptp12 = key;
         oldest->variant = variant;
         oldest->last_use = ++c->uses;
-        return oldest;
+        return c->recent = oldest;
 }
 
 uint64_t ept02_eptp(const struct ept02_root *r)

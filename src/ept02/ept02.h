@@ -25,6 +25,7 @@ struct ept02_root {
 
 struct ept02_cache {
         struct ept02_root root[EPT02_ROOTS];
+        struct ept02_root *recent; /* the last one that was asked for */
         struct page_pool *pool;
         const struct vmx_caps *hw;
         size_t pages;
@@ -34,9 +35,19 @@ struct ept02_cache {
 
 void ept02_init(struct ept02_cache *c, struct page_pool *pool, const struct vmx_caps *hw);
 
+/* What of an EPTP12 has an EPT02 of its own: the address of its tables, and whether it tracks accesses, as leaves of EPT02
+ * then depend on the flags. The memory type says how the processor is to read EPT12, which it never does; the walk
+ * length has one legal value. */
+#define EPTP_KEY (EPTP_ADDR | EPTP_AD)
+
 /* The root that stands for this EPTP12, made empty if there is none. When pages run short everything else of the cache
  * is dropped first. INVEPT of an EPTP12 is for all its variants. */
-struct ept02_root *ept02_root_variant(struct ept02_cache *c, uint64_t eptp12, uint64_t variant);
+struct ept02_root *ept02_root_find(struct ept02_cache *c, uint64_t eptp12, uint64_t variant);
+static inline struct ept02_root *ept02_root_variant(struct ept02_cache *c, uint64_t eptp12, uint64_t variant)
+{
+        struct ept02_root *r = c->recent; /* most often it is the same as before */
+        return r && r->eptp12 == (eptp12 & EPTP_KEY) && r->variant == variant ? r : ept02_root_find(c, eptp12, variant);
+}
 static inline struct ept02_root *ept02_root_for(struct ept02_cache *c, uint64_t eptp12)
 {
         return ept02_root_variant(c, eptp12, 0);

@@ -31,6 +31,13 @@ static inline bool apicv_tpr_shadow(const struct vmcs12 *v)
         return v->proc_ctls & PROC_TPR_SHADOW;
 }
 
+/* Any of it. */
+static inline bool apicv_used(const struct vmcs12 *v)
+{
+        return apicv_tpr_shadow(v) ||
+               (vmcs12_proc2(v) & (PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VID));
+}
+
 static inline bool apicv_x2apic(const struct vmcs12 *v)
 {
         return vmcs12_proc2(v) & PROC2_X2APIC;

@@ -25,6 +25,13 @@ void nested_apicv_init(struct nested *n, struct vcpu *v)
                 n->apicv.no_access_page = hpa_of(own_page(v));
 }
 
+void nested_apicv_note(const struct nested *n, struct region12 *r)
+{
+        r->apicv = apicv_used(&r->v);
+        r->msr_bitmap02 = apicv_x2apic(&r->v) ? n->apicv.msr_bitmap02 : n->msr_bitmap02;
+        r->ept02_variant = apicv_ept02_variant(&r->v);
+}
+
 static uint8_t *vapic_page(const struct nested *n, const struct vcpu *v)
 {
         uint8_t *page = guest_mem_at(&v->mem, L1GPA(n->current->v.virtual_apic_page), PAGE_SIZE);
@@ -49,12 +56,16 @@ static bool interrupt_due(const struct nested *n, const struct vcpu *v)
                !(vmread(F_guest_interruptibility) & (INTRBLK_STI | INTRBLK_MOV_SS));
 }
 
-void nested_apicv_enter(struct nested *n, struct vcpu *v)
+void nested_apicv_enter(struct nested *n, struct vcpu *v, const struct region12 *r)
 {
+        if (!apicv_tpr_shadow(&r->v))
+                return;
+        if (apicv_x2apic(&r->v))
+                apicv_merge_x2apic(&r->v, bitmap12(v, r->v.proc_ctls & PROC_MSR_BITMAPS, r->v.msr_bitmap), r->msr_bitmap02);
         uint8_t *page = vapic_page(n, v);
         if (page == n->apicv.no_vapic)
                 memset(page, 0xff, PAGE_SIZE); /* nothing answers there, whatever was written */
-        if (apicv_delivers(&n->current->v) && vmread(F_guest_activity) == ACTIVITY_HLT)
+        if (apicv_delivers(&r->v) && vmread(F_guest_activity) == ACTIVITY_HLT)
                 nested_apicv_wake(n, v);
 }
 

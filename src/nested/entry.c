@@ -18,24 +18,12 @@ static struct insn_result fail_valid(struct nested *n, struct vcpu *v, uint32_t 
         return (struct insn_result){ .outcome = INSN_FAIL_VALID, .error = error };
 }
 
-static const uint64_t *bitmap12(const struct vcpu *v, bool used, uint64_t at)
-{
-        return used ? guest_mem_at(&v->mem, L1GPA(at), PAGE_SIZE) : NULL;
-}
-
-static uint64_t *msr_bitmap02(const struct nested *n, const struct region12 *r)
-{
-        return apicv_x2apic(&r->v) ? n->apicv.msr_bitmap02 : n->msr_bitmap02;
-}
-
 /* The bitmaps lie in the guest's memory, where it may change them at any time: merged at every entry. Ours lets only
  * a few words' worth of registers and fields through, so few words are touched. */
 static void merge_bitmaps(struct nested *n, struct vcpu *v, const struct region12 *r)
 {
-        const uint64_t *msrs = bitmap12(v, r->v.proc_ctls & PROC_MSR_BITMAPS, r->v.msr_bitmap);
-        bitmap_merge(&n->msr_merge, n->msr_bitmap01, msrs, msr_bitmap02(n, r));
-        if (apicv_x2apic(&r->v))
-                apicv_merge_x2apic(&r->v, msrs, n->apicv.msr_bitmap02);
+        bitmap_merge(&n->msr_merge, n->msr_bitmap01, bitmap12(v, r->v.proc_ctls & PROC_MSR_BITMAPS, r->v.msr_bitmap),
+                     r->msr_bitmap02);
         if (!n->shadowing || !(vmcs12_proc2(&r->v) & PROC2_SHADOW))
                 return;
         bitmap_merge(&n->vmread_merge, n->vmread_bitmap01, bitmap12(v, true, r->v.vmread_bitmap), n->vmread_bitmap02);
@@ -93,7 +81,7 @@ static void write_controls(struct nested *n, struct vcpu *v, struct region12 *r)
                 ctl_write(v, vpid, VPID02);
         if (c.proc2 & PROC2_XSAVES)
                 ctl_write(v, xss_exit_bitmap, c.xss_exit_bitmap);
-        ctl_write(v, msr_bitmap, hpa_of(msr_bitmap02(n, r)).raw);
+        ctl_write(v, msr_bitmap, hpa_of(r->msr_bitmap02).raw);
         nested_apicv_write(n, v, r);
         ctl_write(v, exit_msr_store_count, 0);
         ctl_write(v, exit_msr_load_count, 0);
@@ -135,7 +123,7 @@ static void write_pdptes(struct vcpu *v, const struct region12 *r)
 static void write_address_spaces(struct nested *n, struct vcpu *v, const struct region12 *r)
 {
         const uint32_t proc2 = vmcs12_proc2(&r->v);
-        ctl_write(v, eptp, nested_has_ept02(n) ? ept02_eptp(nested_root02(n)) : v->eptp01);
+        ctl_write(v, eptp, proc2 & (PROC2_EPT | PROC2_APIC_ACCESS) ? ept02_eptp(nested_root02(n, r)) : v->eptp01);
         /* SDM 3C "Cached Translations and VM Entries": without VPIDs every entry invalidates; and VPID02 is shared by
          * all VPIDs of the guest hypervisor, one after the other. */
         const uint16_t vpid = proc2 & PROC2_VPID ? r->v.vpid : 0;
@@ -150,7 +138,7 @@ static struct check_fail run_checks(struct nested *n, struct vcpu *v, struct reg
         struct check_fail f = { .kind = CHECK_PASSED };
         if (r->checks_due || (r->v.entry_intr_info & INTR_VALID))
                 f = check_controls(&r->v, &env);
-        else if (apicv_tpr_shadow(&r->v))
+        else if (__builtin_expect(r->apicv, 0) && apicv_tpr_shadow(&r->v))
                 f = check_tpr(&r->v, &env);
         if (f.kind == CHECK_PASSED && r->checks_due)
                 f = check_host(&r->v, &env);
@@ -199,8 +187,8 @@ static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct regio
                 nested_ept_fill(n, v);
         write_unloaded_msrs(r, l1);
         write_pdptes(v, r);
-        if (apicv_tpr_shadow(&r->v))
-                nested_apicv_enter(n, v);
+        if (__builtin_expect(r->apicv, 0))
+                nested_apicv_enter(n, v, r);
         n->in_l2 = true;
         n->mtf.on = r->v.proc_ctls & PROC_MTF;
         n->mtf.due = false;
@@ -237,6 +225,8 @@ struct insn_result nested_enter(struct nested *n, struct vcpu *v, bool launch)
                 region12_pull_guest(n, r);
         else
                 region12_pull_flow(n, r);
+        if (r->checks_due)
+                nested_apicv_note(n, r);
         const struct check_fail f = run_checks(n, v, r, l1.efer & EFER_LMA);
         if (f.kind == CHECK_PASSED)
                 return load_l2(n, v, r, &l1, link);

@@ -19,13 +19,24 @@ void nested_set_exit_field(struct nested *n, enum vmcs_field_id id, uint64_t val
 uint64_t nested_load_msrs(struct nested *n, struct vcpu *v, uint64_t list, uint32_t count);
 uint64_t nested_store_msrs(struct nested *n, struct vcpu *v, uint64_t list, uint32_t count);
 
-/* The EPT02 that runs the guest's guest, if nested_has_ept02(). */
-struct ept02_root *nested_root02(struct nested *n);
+/* The EPT02 that runs the guest of this VMCS, if it does not run on EPT01 (nested_has_ept02()). */
+static inline struct ept02_root *nested_root02(struct nested *n, const struct region12 *r)
+{
+        return ept02_root_variant(&n->ept02, vmcs12_proc2(&r->v) & PROC2_EPT ? r->v.eptp : 0, r->ept02_variant);
+}
 
-/* APIC virtualization (apicv.h): pages of ours; vmcs02's control fields, when some of vmcs12's was written; what every
- * entry does if vmcs12 has a TPR shadow. The latter two with vmcs02 current. */
+/* A bitmap of vmcs12's; NULL: everything exits. */
+static inline const uint64_t *bitmap12(const struct vcpu *v, bool used, uint64_t at)
+{
+        return used ? guest_mem_at(&v->mem, L1GPA(at), PAGE_SIZE) : NULL;
+}
+
+/* APIC virtualization (apicv.h): pages of ours; what of it a VMCS uses, to be called when a control field of vmcs12 was
+ * written; the control fields of vmcs02, likewise; what every entry does for a VMCS that uses it. The latter two with
+ * vmcs02 current. */
 void nested_apicv_init(struct nested *n, struct vcpu *v);
+void nested_apicv_note(const struct nested *n, struct region12 *r);
 void nested_apicv_write(struct nested *n, struct vcpu *v, const struct region12 *r);
-void nested_apicv_enter(struct nested *n, struct vcpu *v);
+void nested_apicv_enter(struct nested *n, struct vcpu *v, const struct region12 *r);
 
 #endif

@@ -48,12 +48,6 @@ static enum nested_ept reflect_apic_access(struct nested *n, l1gpa_t at, enum ap
         return NESTED_EPT_REFLECT;
 }
 
-struct ept02_root *nested_root02(struct nested *n)
-{
-        const struct vmcs12 *v12 = &n->current->v;
-        return ept02_root_variant(&n->ept02, nested_has_ept12(n) ? v12->eptp : 0, apicv_ept02_variant(v12));
-}
-
 /* Folds what EPT12 and EPT01 say about an address into EPT02. */
 static enum ept02_verdict fold(struct nested *n, struct vcpu *v, l2gpa_t at, uint64_t access, struct ept_walk *w,
                                struct ept02_leaf *leaf)
@@ -65,7 +59,7 @@ static enum ept02_verdict fold(struct nested *n, struct vcpu *v, l2gpa_t at, uin
         apicv_shape_leaf(&n->current->v, w, n->apicv.no_access_page, &e01);
         const enum ept02_verdict verdict = ept02_combine(w, &e01, access, leaf);
         if (verdict == EPT02_FILLED)
-                ept02_install(&n->ept02, nested_root02(n), at, leaf);
+                ept02_install(&n->ept02, nested_root02(n, n->current), at, leaf);
         return verdict;
 }
 
@@ -178,7 +172,7 @@ enum vmfunc_outcome nested_vmfunc(struct nested *n, struct vcpu *v)
         v12->eptp = eptp;
         if (n->caps12.proc2.may1 & PROC2_VE)
                 v12->eptp_index = (uint16_t)ecx;
-        ctl_write(v, eptp, ept02_eptp(nested_root02(n)));
+        ctl_write(v, eptp, ept02_eptp(nested_root02(n, n->current)));
         /* Translations of VPID02 are told apart by the EPT02 they came by. But without VPIDs of its own the guest
          * hypervisor may count on the switch to invalidate them. */
         if (!(vmcs12_proc2(v12) & PROC2_VPID))

@@ -36,6 +36,8 @@ struct region12 {
         bool controls_dirty; /* v's control fields changed since vmcs02's were merged from them */
         bool checks_due;     /* v's control or host fields changed since they last passed their checks */
         bool guest_due;      /* so did guest state beyond what check_flow() looks at */
+        bool apicv;          /* nested_apicv_note(): v uses APIC virtualization, */
+        uint64_t *msr_bitmap02, ept02_variant; /* the bitmap page for it, and what tells apart its EPT02 */
         bool host_known;     /* `host` is what v's host fields come to after an exit that found `host_for` */
         struct l2_at_exit host_for;
         struct l1_state_after_exit host;

@@ -66,7 +66,7 @@ void region12_pull_flow(struct nested *n, struct region12 *r)
         r->v.entry_intr_info = (uint32_t)vmread(F_entry_intr_info);
         r->v.entry_error_code = (uint32_t)vmread(F_entry_error_code);
         r->v.entry_insn_len = (uint32_t)vmread(F_entry_insn_len);
-        if (apicv_tpr_shadow(&r->v))
+        if (__builtin_expect(r->apicv, 0) && n->held[FI_tpr_threshold])
                 r->v.tpr_threshold = (uint32_t)vmread(F_tpr_threshold);
         if (n->held[FI_guest_preemption_timer])
                 r->v.guest_preemption_timer = (uint32_t)vmread(F_guest_preemption_timer);
