@@ -92,6 +92,8 @@ L2_CODE(l2_modify);
 L2_CODE(l2_read32);
 L2_CODE(l2_write32);
 L2_CODE(l2_rmw32);
+L2_CODE(l2_movs32);
+L2_CODE(l2_write32_post);
 L2_CODE(l2_post_string);
 L2_CODE(l2_post_in_string);
 L2_CODE(l2_jump);

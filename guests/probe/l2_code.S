@@ -41,6 +41,8 @@
         code    l2_read32, "movl (%rbx), %eax"
         code    l2_write32, "movl %eax, (%rbx)"
         code    l2_rmw32, "orl %eax, (%rbx)"
+        code    l2_movs32, "movq %rbx, %rsi; movq %rax, %rdi; cld; movsl"
+        code    l2_write32_post, "movl %eax, (%rbx); outb %al, $0x80"
         code    l2_post_string, "movq %rbx, %rsi; movl $0x80, %edx; cld; rep outsb"
         code    l2_post_in_string, "movq %rbx, %rdi; movl $0x80, %edx; cld; insb"
         code    l2_jump, "jmp *%rbx"

@@ -125,6 +125,22 @@ static void tpr_threshold(struct l2 *l)
         check(l->p, l->exit.reason == BAD_CONTROLS, "TPR threshold, reserved bits");
 }
 
+/* SDM 3C "TPR Virtualization" does not see a plain write to the virtual-APIC page, but a cascade above enters again. */
+static void tpr_written_as_memory(struct l2 *l)
+{
+        if (!l->p->hypervisor)
+                return;
+        start(l, 0);
+        l2_set(l, F_proc_ctls, vmread(F_proc_ctls) & ~(uint64_t)PROC_UNCOND_IO);
+        *reg(APIC_TPR) = 0x50;
+        l2_set(l, F_tpr_threshold, 4);
+        run_with(l, l2_write32_post, (uint64_t)reg(APIC_TPR), 0x30);
+        l2_expect(l, EXIT_TPR_THRESHOLD, 0, "TPR below the threshold as memory");
+        *reg(APIC_TPR) = 0x40;
+        l2_resume(l);
+        l2_expect(l, EXIT_VMCALL, 0, "TPR below the threshold as memory, and up again");
+}
+
 static void wrong_controls(struct l2 *l)
 {
         static const struct {
@@ -192,7 +208,7 @@ static void access_page(struct l2 *l)
         l2_set(l, F_guest_rsp, (uint64_t)vapic + PAGE_SIZE);
         if (l->p->hypervisor) { /* Bochs 2.7 gives up */
                 run_with(l, l2_jump, PAGE_3 + 0x123, 0);
-                l2_expect(l, EXIT_APIC_ACCESS, 0x123 | ACCESS_FETCH, "APIC access, a fetch");
+                l2_expect(l, EXIT_APIC_ACCESS, 0x123 | ACCESS_FETCH, "by the SDM: APIC access, a fetch");
         }
 
         /* A VMCS with the same EPT for which it is memory as any other. */
@@ -236,6 +252,8 @@ static void access_elsewhere(struct l2 *l)
         access_exits(l, APIC_BASE, "APIC access without EPT");
         l2_set(l, F_apic_access_page, (uint64_t)l2_window[3]);
         access_exits(l, (uint64_t)l2_window[3], "APIC access without EPT, memory");
+        run_with(l, l2_movs32, APIC_BASE + APIC_VERSION, (uint64_t)l2_window[3] + APIC_ID);
+        l2_expect(l, EXIT_APIC_ACCESS, APIC_ID | ACCESS_WRITE, "APIC access by MOVS from the local APIC");
         run_with(l, l2_read32, APIC_BASE + APIC_VERSION, 0);
         check(l->p, l->exit.reason == EXIT_VMCALL && l->gprs.r[GPR_RAX] == xapic_read(APIC_VERSION),
               "without EPT the local APIC is there");
@@ -264,6 +282,13 @@ static void access_virtualized(struct l2 *l)
         l2_run(l, l2_nops);
         l2_expect(l, EXIT_TPR_THRESHOLD, 0, "from HLT as well");
         l2_set(l, F_guest_activity, ACTIVITY_ACTIVE);
+        l2_set(l, F_pin_ctls, vmread(F_pin_ctls) | PIN_EXT_INTR);
+        irq_forget(VECTOR_B, EOI_APIC);
+        apic_write(APIC_ICR, ICR_SELF | VECTOR_B);
+        l2_run(l, l2_nops);
+        l2_expect(l, EXIT_TPR_THRESHOLD, 0, "before an interrupt that is pending");
+        irq_let_in();
+        check(l->p, trap_count(VECTOR_B) == 1, "which arrives afterwards");
         l2_set(l, F_guest_rflags, RFLAGS_FIXED1 | RFLAGS_IF);
         l2_set(l, F_entry_intr_info, INTR_VALID | VECTOR_A);
         l2_run(l, l2_nops);
@@ -469,13 +494,13 @@ static void halted(struct l2 *l)
         l2_set(l, F_proc_ctls, vmread(F_proc_ctls) & ~(uint64_t)PROC_HLT);
         l2_run(l, l2_sti_hlt);
         check(l->p, l->exit.reason == EXIT_VMCALL && trap_count(VECTOR_A) == 1,
-              "a virtual interrupt wakes from HLT");
+              "by the SDM: a virtual interrupt wakes from HLT");
         start_delivery(l, VECTOR_A, RFLAGS_IF);
         l2_set(l, F_proc_ctls, vmread(F_proc_ctls) & ~(uint64_t)PROC_HLT);
         l2_set(l, F_guest_activity, ACTIVITY_HLT);
         l2_run(l, l2_nops);
         check(l->p, l->exit.reason == EXIT_VMCALL && trap_count(VECTOR_A) == 1,
-              "a virtual interrupt wakes from HLT that was entered");
+              "by the SDM: a virtual interrupt wakes from HLT that was entered");
 }
 
 void nested_apic(struct l2 *l)
@@ -483,6 +508,7 @@ void nested_apic(struct l2 *l)
         if (has(l, PROC_TPR_SHADOW, 0)) {
                 tpr_shadow(l);
                 tpr_threshold(l);
+                tpr_written_as_memory(l);
                 wrong_controls(l);
         }
         if (has(l, 0, PROC2_APIC_ACCESS)) {

@@ -98,6 +98,14 @@ struct ept_walk apicv_walk_untranslated(l2gpa_t at);
  * violation, which becomes the exit for an APIC access. (Bochs 2.7 gives up on such a fetch.) */
 void apicv_shape_leaf(const struct vmcs12 *v, const struct ept_walk *w, hpa_t nowhere, struct ept01_leaf *e01);
 
+/* --- the TPR threshold --- */
+
+/* SDM 3C "VM Exits Induced by the TPR Threshold": a VM entry exits at once, before anything but the event it injects. */
+static inline bool apicv_exits_at_entry(const struct vmcs12 *v, uint8_t vtpr, uint32_t threshold)
+{
+        return apicv_tpr_shadow(v) && apicv_has_access_page(v) && !apicv_delivers(v) && (threshold & 0xf) > vtpr >> 4;
+}
+
 /* --- virtual interrupts --- */
 
 /* SDM 3C "Evaluation of Pending Virtual Interrupts": a virtual interrupt would be delivered as soon as RFLAGS.IF is 1 and

@@ -48,6 +48,28 @@ void nested_apicv_write(struct nested *n, struct vcpu *v, const struct region12 
         ctl_write(v, apic_access_page, page ? hpa_of(page).raw : n->apicv.no_access_page.raw);
 }
 
+bool nested_apicv_exits_at_entry(const struct nested *n, const struct vcpu *v)
+{
+        return apicv_exits_at_entry(&n->current->v, vapic_page(n, v)[VAPIC_TPR], (uint32_t)vmread(F_tpr_threshold));
+}
+
+bool nested_apicv_tpr_fell(struct nested *n, const struct vcpu *v)
+{
+        const struct check_env env = { .caps = &n->caps12, .mem = &v->mem };
+        if (!n->current->apicv || check_tpr(&n->current->v, &env).id != CHK_CTL_TPR_THRESHOLD_VTPR)
+                return false;
+        nested_set_exit_field(n, FI_exit_reason, EXIT_TPR_THRESHOLD);
+        nested_set_exit_field(n, FI_exit_qualification, 0);
+        nested_set_exit_field(n, FI_exit_intr_info, 0);
+        /* An event that was to be delivered by that entry is not lost. */
+        const uint64_t event = vmread(F_entry_intr_info);
+        nested_set_exit_field(n, FI_idt_vec_info, event & INTR_VALID ? event : 0);
+        nested_set_exit_field(n, FI_idt_vec_error, vmread(F_entry_error_code));
+        nested_set_exit_field(n, FI_exit_insn_len, vmread(F_entry_insn_len));
+        vmwrite(F_entry_intr_info, event & ~(uint64_t)INTR_VALID);
+        return true;
+}
+
 /* A virtual interrupt is delivered before the next instruction of the guest's guest. */
 static bool interrupt_due(const struct nested *n, const struct vcpu *v)
 {

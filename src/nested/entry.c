@@ -123,7 +123,7 @@ static void write_pdptes(struct vcpu *v, const struct region12 *r)
 static void write_address_spaces(struct nested *n, struct vcpu *v, const struct region12 *r)
 {
         const uint32_t proc2 = vmcs12_proc2(&r->v);
-        ctl_write(v, eptp, proc2 & (PROC2_EPT | PROC2_APIC_ACCESS) ? ept02_eptp(nested_root02(n, r)) : v->eptp01);
+        ctl_write(v, eptp, proc2 & (PROC2_EPT | PROC2_APIC_ACCESS) ? ept02_eptp(nested_root02(n)) : v->eptp01);
         /* SDM 3C "Cached Translations and VM Entries": without VPIDs every entry invalidates; and VPID02 is shared by
          * all VPIDs of the guest hypervisor, one after the other. */
         const uint16_t vpid = proc2 & PROC2_VPID ? r->v.vpid : 0;

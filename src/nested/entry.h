@@ -19,9 +19,10 @@ void nested_set_exit_field(struct nested *n, enum vmcs_field_id id, uint64_t val
 uint64_t nested_load_msrs(struct nested *n, struct vcpu *v, uint64_t list, uint32_t count);
 uint64_t nested_store_msrs(struct nested *n, struct vcpu *v, uint64_t list, uint32_t count);
 
-/* The EPT02 that runs the guest of this VMCS, if it does not run on EPT01 (nested_has_ept02()). */
-static inline struct ept02_root *nested_root02(struct nested *n, const struct region12 *r)
+/* The EPT02 that runs the guest's guest, if that does not run on EPT01 (nested_has_ept02()). */
+static inline struct ept02_root *nested_root02(struct nested *n)
 {
+        const struct region12 *r = n->current;
         return ept02_root_variant(&n->ept02, vmcs12_proc2(&r->v) & PROC2_EPT ? r->v.eptp : 0, r->ept02_variant);
 }
 
@@ -38,5 +39,7 @@ void nested_apicv_init(struct nested *n, struct vcpu *v);
 void nested_apicv_note(const struct nested *n, struct region12 *r);
 void nested_apicv_write(struct nested *n, struct vcpu *v, const struct region12 *r);
 void nested_apicv_enter(struct nested *n, struct vcpu *v, const struct region12 *r);
+/* The next entry into vmcs02 exits at once because of the TPR threshold. */
+bool nested_apicv_exits_at_entry(const struct nested *n, const struct vcpu *v);
 
 #endif

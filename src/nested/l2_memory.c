@@ -59,7 +59,7 @@ static enum ept02_verdict fold(struct nested *n, struct vcpu *v, l2gpa_t at, uin
         apicv_shape_leaf(&n->current->v, w, n->apicv.no_access_page, &e01);
         const enum ept02_verdict verdict = ept02_combine(w, &e01, access, leaf);
         if (verdict == EPT02_FILLED)
-                ept02_install(&n->ept02, nested_root02(n, n->current), at, leaf);
+                ept02_install(&n->ept02, nested_root02(n), at, leaf);
         return verdict;
 }
 
@@ -172,7 +172,7 @@ enum vmfunc_outcome nested_vmfunc(struct nested *n, struct vcpu *v)
         v12->eptp = eptp;
         if (n->caps12.proc2.may1 & PROC2_VE)
                 v12->eptp_index = (uint16_t)ecx;
-        ctl_write(v, eptp, ept02_eptp(nested_root02(n, n->current)));
+        ctl_write(v, eptp, ept02_eptp(nested_root02(n)));
         /* Translations of VPID02 are told apart by the EPT02 they came by. But without VPIDs of its own the guest
          * hypervisor may count on the switch to invalidate them. */
         if (!(vmcs12_proc2(v12) & PROC2_VPID))

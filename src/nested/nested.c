@@ -135,11 +135,13 @@ static enum exit_reason window_first(const struct vmcs12 *v, bool nmi, uint64_t 
         return !nmi && (v->proc_ctls & PROC_INTR_WINDOW) && interrupts ? EXIT_INTR_WINDOW : EXIT_EXCEPTION_NMI;
 }
 
-/* The preemption timer comes before both windows, the NMI window before NMIs, the interrupt window before interrupts.
- * The processor itself makes those exits; but Bochs 2.7 does not wake a halted guest for a window. */
-static enum nested_intr in_turn(const struct nested *n, bool nmi, enum nested_intr otherwise)
+/* The TPR threshold comes before the preemption timer, the timer before both windows, the NMI window before NMIs, the
+ * interrupt window before interrupts. The processor itself makes those exits; but Bochs 2.7 does not wake a halted guest for a window. */
+static enum nested_intr in_turn(const struct nested *n, const struct vcpu *vcpu, bool nmi, enum nested_intr otherwise)
 {
         const struct vmcs12 *v = &n->current->v;
+        if (n->current->apicv && nested_apicv_exits_at_entry(n, vcpu))
+                return NESTED_INTR_LATER;
         if (route_l1_wants_preemption_timer(v) && vmread(F_guest_preemption_timer) + n->timer12_rest == 0)
                 return NESTED_INTR_LATER;
         if (!(v->proc_ctls & (PROC_NMI_WINDOW | PROC_INTR_WINDOW)))
@@ -153,22 +155,22 @@ static enum nested_intr in_turn(const struct nested *n, bool nmi, enum nested_in
         return window == EXIT_NMI_WINDOW ? NESTED_INTR_NMI_WINDOW_EXIT : NESTED_INTR_WINDOW_EXIT;
 }
 
-enum nested_intr nested_want_intr_exit(const struct nested *n)
+enum nested_intr nested_want_intr_exit(const struct nested *n, const struct vcpu *v)
 {
         if (!route_l1_wants_ext_intr(&n->current->v))
-                return in_turn(n, false, NESTED_INTR_INJECT);
-        return in_turn(n, false, exit_when(vmread(F_guest_rflags) & RFLAGS_IF));
+                return in_turn(n, v, false, NESTED_INTR_INJECT);
+        return in_turn(n, v, false, exit_when(vmread(F_guest_rflags) & RFLAGS_IF));
 }
 
-enum nested_intr nested_want_nmi_exit(const struct nested *n)
+enum nested_intr nested_want_nmi_exit(const struct nested *n, const struct vcpu *v)
 {
         if (!route_l1_wants_nmi(&n->current->v))
-                return in_turn(n, true, NESTED_INTR_INJECT);
+                return in_turn(n, v, true, NESTED_INTR_INJECT);
         const bool blocked = vmread(F_guest_interruptibility) & INTRBLK_NMI;
         if (n->current->v.pin_ctls & PIN_VIRTUAL_NMI)
-                return in_turn(n, true, exit_when(!blocked));
+                return in_turn(n, v, true, exit_when(!blocked));
         /* SDM 3C "Interruptibility State": in force for as long as the guest's guest runs. */
-        return in_turn(n, true, blocked ? NESTED_INTR_BLOCKED : exit_when(false));
+        return in_turn(n, v, true, blocked ? NESTED_INTR_BLOCKED : exit_when(false));
 }
 
 bool nested_acks_intr(const struct nested *n)

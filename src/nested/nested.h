@@ -181,8 +181,8 @@ enum nested_intr {
         NESTED_INTR_WINDOW_EXIT,     /* after an exit for the interrupt window that the guest hypervisor has open, */
         NESTED_INTR_NMI_WINDOW_EXIT, /* or for its NMI window: nested_make_exit() */
 };
-enum nested_intr nested_want_intr_exit(const struct nested *n);
-enum nested_intr nested_want_nmi_exit(const struct nested *n);
+enum nested_intr nested_want_intr_exit(const struct nested *n, const struct vcpu *v);
+enum nested_intr nested_want_nmi_exit(const struct nested *n, const struct vcpu *v);
 bool nested_acks_intr(const struct nested *n);
 void nested_force_exit(struct nested *n, struct vcpu *v);
 
@@ -199,6 +199,9 @@ bool nested_make_exit(struct nested *n, struct vcpu *v, const struct made_exit *
 /* The vector of an interrupt for the guest that arrives while its guest runs: if it notifies that one of posted interrupts,
  * they are made virtual interrupts of it. The caller then ends the interrupt; the guest hypervisor is not told of it. */
 bool nested_take_posted(struct nested *n, struct vcpu *v, int vector);
+/* The processor refused to enter the guest's guest again after an exit that was ours: because the virtual TPR fell below
+ * the threshold meanwhile, by a plain write to the virtual-APIC page? Then completes the exit information of that exit. */
+bool nested_apicv_tpr_fell(struct nested *n, const struct vcpu *v);
 /* The guest's guest is in HLT: wakes it if a virtual interrupt is to be delivered. */
 void nested_apicv_wake(struct nested *n, struct vcpu *v);
 /* Ticks of vmcs12's preemption timer, for exits after which its guest is where it was. What cascade does meanwhile takes

@@ -72,7 +72,7 @@ static bool wake_by_nmi(struct run *r)
         if (!pc_nmi_pending(&r->pc, 0))
                 return false;
         const bool exits = route_l1_wants_nmi(&r->nested.current->v);
-        if (exits ? nested_want_nmi_exit(&r->nested) == NESTED_INTR_BLOCKED : vmread(F_guest_interruptibility) & INTRBLK_NMI)
+        if (exits ? nested_want_nmi_exit(&r->nested, &r->v) == NESTED_INTR_BLOCKED : vmread(F_guest_interruptibility) & INTRBLK_NMI)
                 return false;
         if (!exits)
                 vmwrite(F_guest_activity, ACTIVITY_ACTIVE);

@@ -201,7 +201,7 @@ static bool to_guest_hypervisor(struct run *r, bool nmi)
                 return false;
         if (!nmi && !take_posted(r))
                 return true;
-        switch (nmi ? nested_want_nmi_exit(&r->nested) : nested_want_intr_exit(&r->nested)) {
+        switch (nmi ? nested_want_nmi_exit(&r->nested, &r->v) : nested_want_intr_exit(&r->nested, &r->v)) {
         case NESTED_INTR_INJECT:
                 return false;
         case NESTED_INTR_BLOCKED:

@@ -441,9 +441,10 @@ uint64_t run_exit(struct vcpu *v)
         return __builtin_expect(anything_due(r, hw_rdtsc()), 0) ? catch_up_and_enter(r) : ENTER_RESUME;
 }
 
-_Noreturn void run_entry_failed(struct vcpu *v, uint64_t rflags)
+/* The processor refused the VMCS: what the guest hypervisor gets. */
+static void entry_refused(struct run *r, uint64_t rflags)
 {
-        struct run *r = run_of(v);
+        struct vcpu *v = &r->v;
         const uint64_t error = rflags & RFLAGS_ZF ? vmread(F_insn_error) : 0;
         console_log(v->console, "the processor refuses to enter L%u: %s, error %llu", run_level(r),
                     rflags & RFLAGS_CF ? "VMfailInvalid" : "VMfailValid", (unsigned long long)error);
@@ -452,6 +453,15 @@ _Noreturn void run_entry_failed(struct vcpu *v, uint64_t rflags)
         v->current->launched = false;
         const struct insn_result res = nested_entry_refused(&r->nested, v);
         finish_insn(r, &res);
+}
+
+_Noreturn void run_entry_failed(struct vcpu *v, uint64_t rflags)
+{
+        struct run *r = run_of(v);
+        if (r->nested.in_l2 && nested_apicv_tpr_fell(&r->nested, v))
+                reflect(r);
+        else
+                entry_refused(r, rflags);
         prepare_entry(r);
         vmx_enter(v, (enum entry_insn)how_to_enter(r));
 }

@@ -203,6 +203,19 @@ START_TEST(variants_of_ept02)
 }
 END_TEST
 
+/* --- the TPR threshold --- */
+
+START_TEST(exits_at_entry)
+{
+        const struct vmcs12 v = with(PROC_TPR_SHADOW, PROC2_APIC_ACCESS), vid = with(PROC_TPR_SHADOW, PROC2_APIC_ACCESS | PROC2_VID),
+                            no_page = with(PROC_TPR_SHADOW, PROC2_APIC_REGS), no_shadow = with(0, PROC2_APIC_ACCESS);
+        ck_assert(apicv_exits_at_entry(&v, 0x3f, 4) && apicv_exits_at_entry(&v, 0xef, 0xf));
+        ck_assert(!apicv_exits_at_entry(&v, 0x40, 4) && !apicv_exits_at_entry(&v, 0, 0));
+        ck_assert(!apicv_exits_at_entry(&vid, 0, 4) && !apicv_exits_at_entry(&no_page, 0, 4) &&
+                  !apicv_exits_at_entry(&no_shadow, 0, 4));
+}
+END_TEST
+
 /* --- virtual interrupts --- */
 
 START_TEST(interrupts_by_priority)
@@ -281,6 +294,6 @@ int main(void)
 {
         return RUN_SUITE("apicv", primary_controls, x2apic_registers, x2apic_bitmap_of_the_guest, access_page_in_memory,
                          access_page_without_memory, leaves_beside_the_access_page, nothing_is_shaped_without_need,
-                         variants_of_ept02, interrupts_by_priority, each_vector_can_be_posted, posted_on_top_of_requested,
+                         variants_of_ept02, exits_at_entry, interrupts_by_priority, each_vector_can_be_posted, posted_on_top_of_requested,
                          notification_vector);
 }
