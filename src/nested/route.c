@@ -304,3 +304,9 @@ enum exit_owner route_l2_exit(const struct vmcs12 *v, const struct exit_info *x,
                 return OWNER_L1;
         return l1_wants[basic](v, x, mem) ? OWNER_L1 : OWNER_L0;
 }
+
+bool route_always_l1(uint32_t reason)
+{
+        const uint32_t basic = (uint32_t)GET(reason, EXIT_REASON_BASIC);
+        return !(reason & EXIT_REASON_ENTRY_FAIL) && basic < EXIT_REASON_COUNT && l1_wants[basic] == always;
+}

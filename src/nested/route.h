@@ -21,6 +21,9 @@ enum exit_owner { OWNER_L0, OWNER_L1 };
  * know is the guest hypervisor's. */
 enum exit_owner route_l2_exit(const struct vmcs12 *v, const struct exit_info *x, const struct guest_mem *mem);
 
+/* The exit is the guest hypervisor's whatever vmcs12 and the exit information say: route_l2_exit() need not be asked. */
+bool route_always_l1(uint32_t reason);
+
 /* The guest hypervisor runs its guest with a preemption timer: a deadline of its own. */
 static inline bool route_l1_wants_preemption_timer(const struct vmcs12 *v)
 {

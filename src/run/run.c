@@ -354,6 +354,10 @@ static void handle_l2(struct run *r, uint32_t reason)
         nested_note_exit(&r->nested);
         if (__builtin_expect(vmread(F_guest_pending_dbg) != 0, 0))
                 step_forget(reason);
+        if (route_always_l1(reason) && !(r->nested.shadowing_paused | r->nested.mtf.on)) {
+                reflect(r);
+                return;
+        }
         read_exit_info(r, &x, reason);
         read_operand(r, &x);
         if (__builtin_expect(r->nested.shadowing_paused, 0))

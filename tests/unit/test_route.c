@@ -142,6 +142,24 @@ START_TEST(fixed_owners)
 }
 END_TEST
 
+static bool is_always_l1(uint32_t reason)
+{
+        for (size_t i = 0; i < ARRAY_LEN(always_l1); i++)
+                if (always_l1[i] == reason)
+                        return true;
+        return false;
+}
+
+START_TEST(owners_known_by_reason_alone)
+{
+        for (uint32_t reason = 0; reason < EXIT_REASON_COUNT; reason++)
+                ck_assert_msg(!route_always_l1(reason) || is_always_l1(reason), "%u", reason);
+        ck_assert(route_always_l1(EXIT_CPUID) && route_always_l1(EXIT_VMCALL) && route_always_l1(EXIT_VMRESUME));
+        ck_assert(!route_always_l1(EXIT_CPUID | EXIT_REASON_ENTRY_FAIL));
+        ck_assert(!route_always_l1(EXIT_REASON_COUNT) && !route_always_l1(0xffff));
+}
+END_TEST
+
 /* Rows that have tests of their own below. */
 static const uint32_t special[] = { EXIT_EXCEPTION_NMI, EXIT_CR_ACCESS, EXIT_IO,     EXIT_RDMSR,
                                     EXIT_WRMSR,         EXIT_VMREAD,    EXIT_VMWRITE };
@@ -420,6 +438,7 @@ int main(void)
         TCase *t = tcase_create("route");
         tcase_add_test(t, one_control);
         tcase_add_test(t, fixed_owners);
+        tcase_add_test(t, owners_known_by_reason_alone);
         tcase_add_test(t, every_reason_is_tested);
         tcase_add_test(t, exceptions);
         tcase_add_test(t, page_faults);
