@@ -287,6 +287,20 @@ static void priorities(struct l2 *l)
         }
 }
 
+/* A timer that has run out at the VM entry waits for one instruction in the shadow of MOV SS on Bochs 2.7, which may not
+ * wear it out: the exit comes before the one for a window. */
+static void timer_in_shadow(struct l2 *l)
+{
+        l2_reset(l);
+        l2_set(l, F_pin_ctls, vmread(F_pin_ctls) | PIN_PREEMPTION_TIMER);
+        l2_set(l, F_proc_ctls, (vmread(F_proc_ctls) | PROC_INTR_WINDOW) & ~(uint64_t)PROC_HLT);
+        l2_set(l, F_guest_preemption_timer, 0);
+        l2_set(l, F_guest_rflags, RFLAGS_FIXED1 | RFLAGS_IF);
+        l2_set(l, F_guest_interruptibility, INTRBLK_MOV_SS);
+        l2_run(l, l2_hlt);
+        l2_expect(l, EXIT_PREEMPTION_TIMER, 0, "the preemption timer before a window, HLT in the shadow of MOV SS");
+}
+
 /* --- two VMCSs --- */
 
 static void alternating(struct l2 *l)
@@ -334,5 +348,6 @@ void nested_events(struct l2 *l)
         preemption_timer(l);
         external_interrupts(l);
         priorities(l);
+        timer_in_shadow(l);
         alternating(l);
 }

@@ -78,7 +78,7 @@ def wide_type(p):
     return bool(found) and int(found[1], 16) >> 32 != 0 and p.nested.seen == "VMfail 28"
 
 
-TF, IF, PIN_EXT_INTR = 1 << 8, 1 << 9, 1
+TF, IF, PIN_EXT_INTR, PROC_INTR_WINDOW = 1 << 8, 1 << 9, 1, 1 << 2
 
 
 def interrupt_with_if_0(p):
@@ -93,6 +93,15 @@ def activity_of_a_halted_guest(p):
     halted = "activity=0x1" in p.nested.seen or ("guest_activity=0x1" in p.bare.what and "activity=" not in p.nested.seen)
     bare, nested = (re.sub(r" activity=0x[01]", "", c.seen) for c in (p.bare, p.nested))
     return p.bare.what.startswith("irq ") and halted and bare == nested and "activity=0x1" not in p.bare.seen
+
+
+def window_in_hlt(p):
+    """An interrupt window that is open wakes from HLT; in Bochs the guest sleeps until its preemption timer."""
+    last = dict(SETTING.findall(p.bare.what))
+    halts = last.get("guest_activity") == "1" or "hlt" in p.bare.what
+    bare, nested = (re.sub(r" activity=0x1", "", c.seen) for c in (p.bare, p.nested))
+    return p.bare.what.startswith("irq ") and halts and bool(int(last.get("proc_ctls", "0"), 16) & PROC_INTR_WINDOW) and \
+        last.get("guest_preemption_timer") != "0" and nested == bare.replace("exit 52", "exit 7", 1) != bare
 
 
 def pending_single_step(p):
@@ -127,6 +136,7 @@ RULES = [
     ("invalidation with a type of more than 32 bits", wide_type, OTHERWISE),
     ("external interrupt with IF 0", interrupt_with_if_0, OTHERWISE),
     ("activity state of a halted guest", activity_of_a_halted_guest, OTHERWISE),
+    ("interrupt window in HLT", window_in_hlt, OTHERWISE),
     ("single step pending after an exit", pending_single_step, OTHERWISE),
     ("flags and blocking at a fault", fault_in_software, OTHERWISE),
     *((f"check that Bochs lacks: {check}", _lacks(check), OTHERWISE) for check in LACKING),

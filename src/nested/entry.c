@@ -195,7 +195,9 @@ static struct insn_result load_l2(struct nested *n, struct vcpu *v, struct regio
         if (__builtin_expect(injects_mtf(&r->v), 0))
                 take_mtf(n, r);
         n->timer12_rest = 0; /* the field holds all of vmcs12's timer until nested_arm_timer() finds an earlier deadline */
-        if (!route_l1_wants_preemption_timer(&r->v))
+        const bool timer12 = route_l1_wants_preemption_timer(&r->v);
+        n->timer02_is_0 = timer12 && r->v.guest_preemption_timer == 0;
+        if (!timer12)
                 vmwrite(F_guest_preemption_timer, UINT32_MAX);
         const uint64_t bad = nested_load_msrs(n, v, r->v.entry_msr_load, r->v.entry_msr_load_count);
         if (bad)

@@ -193,6 +193,8 @@ static void restore_replaced(const struct vcpu *v, const struct region12 *r)
 /* What the exit left in vmcs02, before anything in it is replaced. */
 void nested_note_exit(struct nested *n)
 {
+        if (__builtin_expect(n->timer02_is_0, 0))
+                vmwrite(F_guest_preemption_timer, 0);
         if (!n->exit_info_in_image)
                 return;
         const uint32_t error = n->current->v.insn_error; /* the one read-only field that no exit writes */

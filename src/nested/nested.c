@@ -81,6 +81,14 @@ bool nested_timer12_expired(const struct nested *n)
         return n->timer12_rest == 0 && route_l1_wants_preemption_timer(&n->current->v);
 }
 
+/* Work-around for Bochs 2.7: an entry with a timer of 0 that exits for another reason (in the shadow of STI or MOV SS) saves
+ * some value of an earlier entry there: nested_note_exit() puts the 0 back. */
+static void set_timer02(struct nested *n, uint64_t ticks)
+{
+        n->timer02_is_0 = ticks == 0;
+        vmwrite(F_guest_preemption_timer, ticks);
+}
+
 void nested_arm_timer(struct nested *n, struct vcpu *v, uint32_t ticks)
 {
         if (!n->in_l2) {
@@ -93,13 +101,13 @@ void nested_arm_timer(struct nested *n, struct vcpu *v, uint32_t ticks)
                 set = left < ticks ? left : ticks;
                 n->timer12_rest = left - set;
         }
-        vmwrite(F_guest_preemption_timer, set);
+        set_timer02(n, set);
 }
 
 void nested_spend_ticks(struct nested *n, uint64_t ticks)
 {
         const uint64_t left = vmread(F_guest_preemption_timer);
-        vmwrite(F_guest_preemption_timer, left > ticks ? left - ticks : 0);
+        set_timer02(n, left > ticks ? left - ticks : 0);
 }
 
 void nested_force_exit(struct nested *n, struct vcpu *v)
@@ -109,7 +117,7 @@ void nested_force_exit(struct nested *n, struct vcpu *v)
                 const uint64_t left = vmread(F_guest_preemption_timer) + n->timer12_rest;
                 n->timer12_rest = left ? left : 1;
         }
-        vmwrite(F_guest_preemption_timer, 0);
+        set_timer02(n, 0);
 }
 
 /* --- interrupts for the guest while its guest runs --- */

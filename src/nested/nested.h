@@ -75,6 +75,7 @@ struct nested {
         bool in_l2;                /* the current VMCS is current->hw and runs the guest's guest */
         bool entered_by_launch;    /* the VM entry under way was a VMLAUNCH */
         uint64_t timer12_rest;     /* ticks of vmcs12's preemption timer beyond what vmcs02's was set to */
+        bool timer02_is_0;         /* vmcs02's timer, as it was set last */
         uint16_t vpid12;           /* whose translations VPID02 holds */
         const struct region12 *fill_for; /* its guest had an EPT violation at fill_at: it is likely mapped by now */
         l2gpa_t fill_at;
