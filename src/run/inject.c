@@ -145,7 +145,8 @@ static void set_windows(struct run *r, bool intr, bool nmi)
 
 void close_windows(struct run *r)
 {
-        set_windows(r, false, false);
+        if (__builtin_expect(r->intr_window | r->nmi_window, 0))
+                set_windows(r, false, false);
 }
 
 static bool can_take_interrupt(void)
