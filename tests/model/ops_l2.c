@@ -27,6 +27,8 @@ static bool is_special(enum vmcs_field_id id)
                 return !(v->entry_ctls & ENTRY_CTL_LOAD_DEBUG);
         case FI_guest_sysenter_esp:
                 return v->entry_msr_load_count == MSR_LIST_GOOD;
+        case FI_guest_activity: /* an event that is injected finds an active processor */
+                return v->entry_intr_info & INTR_VALID;
         case FI_guest_preemption_timer:
         case FI_guest_pdpte0:
         case FI_guest_pdpte1:

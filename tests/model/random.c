@@ -199,7 +199,8 @@ static void do_enter(void)
 static bool is_harmless(const struct vmcs_field_info *f)
 {
         return f->type == TYPE_GUEST && f->id != FI_guest_cr0 && f->id != FI_guest_cr3 && f->id != FI_guest_cr4 &&
-               f->id != FI_guest_efer && f->id != FI_guest_cs_ar && f->id != FI_vmcs_link;
+               f->id != FI_guest_efer && f->id != FI_guest_cs_ar && f->id != FI_vmcs_link &&
+               f->id != FI_guest_activity;
 }
 
 /* A VM entry with one field that may be wrong. */
