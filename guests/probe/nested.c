@@ -77,6 +77,17 @@ static void be_firmware(struct probe *p)
         check(p, hw_wrmsr_safe(MSR_FEATURE_CONTROL, allowed) && hw_rdmsr(MSR_FEATURE_CONTROL) == allowed, "it can be locked");
 }
 
+bool nested_begin(struct l2 *l, struct probe *p)
+{
+        l->p = p;
+        if (!vmx_start(l))
+                return false;
+        nested_before_vmxon(l);
+        l2_clear(l, 0);
+        l2_load(l, 0);
+        return true;
+}
+
 void nested_run(struct probe *p, const char *words)
 {
         static struct l2 l2;

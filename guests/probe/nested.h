@@ -7,6 +7,7 @@
 #include "l2.h"
 
 void nested_before_vmxon(struct l2 *l); /* VMX is off; leaves it on, no VMCS current */
+bool nested_begin(struct l2 *l, struct probe *p);  /* turns VMX on and makes VMCS 0 current; false: there is no VMX */
 void nested_pointers(struct l2 *l);     /* no VMCS is current at first */
 void nested_fields(struct l2 *l);
 void nested_invalidations(struct l2 *l);

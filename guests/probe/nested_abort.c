@@ -47,12 +47,8 @@ static void guest_in_long_mode(struct l2 *l)
 void nested_abort_run(struct probe *p, const char *words)
 {
         static struct l2 l2;
-        l2.p = p;
-        if (!vmx_start(&l2))
+        if (!nested_begin(&l2, p))
                 return;
-        nested_before_vmxon(&l2);
-        l2_clear(&l2, 0);
-        l2_load(&l2, 0);
         switch (words[0] ? words[1] : 0) { /* behind a blank */
         case '1':
                 bad_msr_area(&l2, F_exit_msr_store, F_exit_msr_store_count);

@@ -157,12 +157,8 @@ void nested_activity(struct l2 *l)
 void nested_wait_run(struct probe *p, const char *words)
 {
         static struct l2 l2;
-        l2.p = p;
-        if (!vmx_start(&l2))
+        if (!nested_begin(&l2, p))
                 return;
-        nested_before_vmxon(&l2);
-        l2_clear(&l2, 0);
-        l2_load(&l2, 0);
         l2_reset(&l2);
         l2_set(&l2, F_guest_activity, ACTIVITY_WAIT_SIPI);
         l2_run(&l2, l2_nops);
