@@ -4,7 +4,7 @@ and the figures of its benchmark."""
 import re
 import subprocess
 
-from harness import FAST_S, RUN_S, STATUS, Scratch, cascade, expect, expect_no_processes
+from harness import RUN_S, STATUS, Scratch, cascade, expect, expect_no_processes
 
 from cascade_cli import bench, paths, silicon, silicon_bochs
 
@@ -29,7 +29,7 @@ def _judge(lines, word, least):
     return [line for line in lines if LINE.match(line)]
 
 
-def _under_cascade(word, least, depth, *options, timeout_s=FAST_S):
+def _under_cascade(word, least, depth, *options, timeout_s=RUN_S):
     with Scratch() as d:
         done = cascade("run", "--on", "bochs", "--guest", "probe", "--append", word, "--depth", depth, "--no-trace",
                        "--out", d / "run", *options, timeout_s=timeout_s)
@@ -47,7 +47,7 @@ def _on_the_processor(word, least, cpu=silicon_bochs.MODEL):
     with Scratch() as d:
         argv = silicon_bochs.prepare(silicon.Machine(run_dir=d, image=paths.PROBE, modules=[], cmdline=word,
                                                      memory_mib=MEMORY_MIB, cpu=cpu))
-        done = subprocess.run(argv, cwd=d, stdin=subprocess.DEVNULL, capture_output=True, timeout=FAST_S, check=False)
+        done = subprocess.run(argv, cwd=d, stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_S, check=False)
         expect(done.returncode == 0, f"status {done.returncode}: {silicon_bochs.failure(d)}")
         lines = done.stdout.decode("ascii", "replace").splitlines()
         ours = [line for line in lines if LINE.match(line) or VERDICT.match(line)]
