@@ -11,6 +11,11 @@
 #define PDPTE_COUNT  4
 #define PTE_LARGE    0xe3ull /* present, writable, accessed, dirty, large */
 #define VALUE        0x13579bdfu
+#define SEL_TASK     0x28u
+#define TSS32        (0x89ull << 40 | TSS32_LIMIT) /* available, at 0 */
+#define TSS32_LIMIT  0x67u
+#define TASK_GATE    (0x85ull << 40 | (uint64_t)SEL_TASK << 16)
+#define BY_TASK_GATE 3ull /* TSQ_SOURCE */
 
 /* --- modes --- */
 
@@ -145,10 +150,29 @@ static void pae_without_ept(struct l2 *l)
                   "PAE paging without EPT: reserved bits of a PDPTE");
 }
 
+/* SDM 3C "Other Causes of VM Exits": a task switch exits before it has done anything. */
+static void task_switch(struct l2 *l)
+{
+        static uint64_t gdt[SEL_TASK / 8 + 1], idt[VEC_UD + 1];
+        gdt[SEL_TASK / 8] = TSS32;
+        idt[VEC_UD] = TASK_GATE;
+        legacy(l, CR0_PE);
+        l2_set(l, F_guest_cs_ar, AR_CODE32);
+        l2_set(l, F_guest_gdtr_base, (uint64_t)gdt);
+        l2_set(l, F_guest_gdtr_limit, sizeof(gdt) - 1);
+        l2_set(l, F_guest_idtr_base, (uint64_t)idt);
+        l2_set(l, F_guest_idtr_limit, sizeof(idt) - 1);
+        l2_run(l, l2_ud);
+        l2_expect(l, EXIT_TASK_SWITCH, PUT(SEL_TASK, TSQ_SOURCE, BY_TASK_GATE), "#UD through a task gate");
+        check(l->p, l->exit.rip == (uint64_t)l2_ud && l->exit.idt_info == (INTR_VALID | INTR_TYPE_HW_EXCEPTION << 8 | VEC_UD),
+              "it is being delivered: 0x%x", l->exit.idt_info);
+}
+
 void nested_modes(struct l2 *l)
 {
         real_mode(l);
         protected_mode(l);
+        task_switch(l);
         pae_paging(l);
         pdpte_loads(l);
         pae_without_ept(l);
