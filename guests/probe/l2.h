@@ -170,6 +170,33 @@ static inline void l2_proc2_on(struct l2 *l, uint32_t bits)
         l2_set(l, F_proc2_ctls, vmread(F_proc2_ctls) | bits);
 }
 
+/* SDM 3C "Conventions": what the flags after a VMX instruction say. */
+static inline enum hw_status vmx_status(bool cf, bool zf)
+{
+        return cf ? HW_FAIL_INVALID : zf ? HW_FAIL_VALID : HW_OK;
+}
+
+/* INVEPT and INVVPID with any descriptor, good or bad. */
+static inline enum hw_status invept_words(uint64_t type, const uint64_t descriptor[2])
+{
+        bool cf, zf;
+        __asm__ volatile("invept (%[d]), %[t]"
+                         : "=@ccc"(cf), "=@ccz"(zf)
+                         : [d] "r"(descriptor), [t] "r"(type)
+                         : "memory");
+        return vmx_status(cf, zf);
+}
+
+static inline enum hw_status invvpid_words(uint64_t type, const uint64_t descriptor[2])
+{
+        bool cf, zf;
+        __asm__ volatile("invvpid (%[d]), %[t]"
+                         : "=@ccc"(cf), "=@ccz"(zf)
+                         : [d] "r"(descriptor), [t] "r"(type)
+                         : "memory");
+        return vmx_status(cf, zf);
+}
+
 /* Status of a VMX instruction as one number: 0, the error number, or L2_INVALID. */
 uint32_t vmx_error(enum hw_status s);
 uint32_t l2_enter(struct gprs *gprs, bool launch, uint64_t *host_rsp);

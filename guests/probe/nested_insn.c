@@ -21,32 +21,27 @@ static bool op(struct l2 *l, enum hw_status s, uint32_t expected, const char *wh
         return check(l->p, error == expected, "%s: error %u", what, error);
 }
 
-static enum hw_status status_of(bool cf, bool zf)
-{
-        return cf ? HW_FAIL_INVALID : zf ? HW_FAIL_VALID : HW_OK;
-}
-
 static enum hw_status try_vmread(uint64_t field, uint64_t *value)
 {
         bool cf, zf;
         uint64_t v;
         __asm__ volatile("vmread %[f], %[v]" : [v] "=r"(v), "=@ccc"(cf), "=@ccz"(zf) : [f] "r"(field));
         *value = v;
-        return status_of(cf, zf);
+        return vmx_status(cf, zf);
 }
 
 static enum hw_status try_vmxoff(void)
 {
         bool cf, zf;
         __asm__ volatile("vmxoff" : "=@ccc"(cf), "=@ccz"(zf) : : "memory");
-        return status_of(cf, zf);
+        return vmx_status(cf, zf);
 }
 
 static enum hw_status try_vmresume_nothing(void)
 {
         bool cf, zf;
         __asm__ volatile("vmresume" : "=@ccc"(cf), "=@ccz"(zf) : : "memory");
-        return status_of(cf, zf);
+        return vmx_status(cf, zf);
 }
 
 static uint64_t current_pointer(void)
@@ -255,15 +250,7 @@ void nested_fields(struct l2 *l)
 
 static enum hw_status invvpid_raw(uint64_t type, uint64_t low, uint64_t linear)
 {
-        const struct {
-                uint64_t low, linear;
-        } d = { low, linear };
-        bool cf, zf;
-        __asm__ volatile("invvpid %[d], %[t]"
-                         : "=@ccc"(cf), "=@ccz"(zf)
-                         : [d] "m"(d), [t] "r"(type)
-                         : "memory");
-        return status_of(cf, zf);
+        return invvpid_words(type, (const uint64_t[]){ low, linear });
 }
 
 void nested_invalidations(struct l2 *l)

@@ -68,7 +68,7 @@ static void operands(struct l2 *l)
         bool cf, zf;
 #define OPERAND(text, what, bad, ...)                                                                        \
         __asm__ volatile(text : "=@ccc"(cf), "=@ccz"(zf) : [m] "r"(hole), ##__VA_ARGS__ : "memory");          \
-        instruction(l, cf ? HW_FAIL_INVALID : zf ? HW_FAIL_VALID : HW_OK, bad, what, "operand in the hole")
+        instruction(l, vmx_status(cf, zf), bad, what, "operand in the hole")
         OPERAND("vmptrld (%[m])", "VMPTRLD", VMX_ERR_VMPTRLD_ADDRESS);
         OPERAND("vmclear (%[m])", "VMCLEAR", VMX_ERR_VMCLEAR_ADDRESS);
         OPERAND("vmptrst (%[m])", "VMPTRST", 0);

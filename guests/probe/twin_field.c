@@ -27,7 +27,7 @@ static enum hw_status try_vmread(uint64_t field, uint64_t *value)
         uint64_t v = PATTERN;
         __asm__ volatile("vmread %[f], %[v]" : [v] "+r"(v), "=@ccc"(cf), "=@ccz"(zf) : [f] "r"(field));
         *value = v;
-        return cf ? HW_FAIL_INVALID : zf ? HW_FAIL_VALID : HW_OK;
+        return vmx_status(cf, zf);
 }
 
 /* Access rights have reserved bits that a processor need not keep; the error number is that of the last

@@ -18,31 +18,6 @@ unsigned inval_count(void)
         return INVAL_CASES;
 }
 
-static enum hw_status status_of(bool cf, bool zf)
-{
-        return cf ? HW_FAIL_INVALID : zf ? HW_FAIL_VALID : HW_OK;
-}
-
-static enum hw_status invept(uint64_t type, const uint64_t descriptor[2])
-{
-        bool cf, zf;
-        __asm__ volatile("invept (%[d]), %[t]"
-                         : "=@ccc"(cf), "=@ccz"(zf)
-                         : [d] "r"(descriptor), [t] "r"(type)
-                         : "memory");
-        return status_of(cf, zf);
-}
-
-static enum hw_status invvpid(uint64_t type, const uint64_t descriptor[2])
-{
-        bool cf, zf;
-        __asm__ volatile("invvpid (%[d]), %[t]"
-                         : "=@ccc"(cf), "=@ccz"(zf)
-                         : [d] "r"(descriptor), [t] "r"(type)
-                         : "memory");
-        return status_of(cf, zf);
-}
-
 static uint64_t invept_word(struct twin *t, unsigned n)
 {
         const uint64_t eptp = twin_get(t, F_eptp);
@@ -70,7 +45,7 @@ void inval_one(struct twin *t, unsigned n)
                                             : linear[twin_random(t) % ARRAY_LEN(linear)]};
         twin_what(t, " %s type %llx of %llx,%llx", ept ? "invept" : "invvpid", (unsigned long long)type,
                   (unsigned long long)descriptor[0], (unsigned long long)descriptor[1]);
-        twin_see_status(t, ept ? invept(type, descriptor) : invvpid(type, descriptor));
+        twin_see_status(t, ept ? invept_words(type, descriptor) : invvpid_words(type, descriptor));
 }
 
 /* --- VMPTRLD, VMCLEAR, VMXON --- */

@@ -7,22 +7,15 @@
 #include "nested/entry.h"
 #include "vmx/ctl.h"
 
-static uint8_t *own_page(struct vcpu *v)
-{
-        uint8_t *p = pool_page(v->pool, POOL_VMCS);
-        BUG_UNLESS(p);
-        return p;
-}
-
 void nested_apicv_init(struct nested *n, struct vcpu *v)
 {
         if (n->held[FI_virtual_apic_page]) {
-                n->apicv.no_vapic = own_page(v);
-                n->apicv.msr_bitmap02 = (uint64_t *)(void *)own_page(v);
+                n->apicv.no_vapic = (uint8_t *)nested_page(v);
+                n->apicv.msr_bitmap02 = nested_page(v);
                 memset(n->apicv.msr_bitmap02, 0xff, PAGE_SIZE);
         }
         if (n->held[FI_apic_access_page])
-                n->apicv.no_access_page = hpa_of(own_page(v));
+                n->apicv.no_access_page = hpa_of(nested_page(v));
 }
 
 void nested_apicv_note(const struct nested *n, struct region12 *r)

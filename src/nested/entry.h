@@ -5,6 +5,9 @@
 
 #include "nested/nested.h"
 
+/* A page of ours, for bitmaps and the like. At start only: there has to be one. */
+uint64_t *nested_page(struct vcpu *v);
+
 /* vmcs01 is current. */
 struct insn_result nested_enter(struct nested *n, struct vcpu *v, bool launch);
 

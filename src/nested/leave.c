@@ -112,23 +112,15 @@ static bool same(const struct l2_at_exit *a, const struct l2_at_exit *b)
         return a->cr0 == b->cr0 && a->cr4 == b->cr4 && a->efer == b->efer && a->pat == b->pat;
 }
 
-/* Blocking by NMI after an exit. SDM 3C "Interruptibility State": with virtual NMIs the VM entry has ended it, else it is
- * what the guest's guest leaves. */
-static uint64_t nmi_blocking_left(const struct region12 *r)
-{
-        return r->v.pin_ctls & PIN_VIRTUAL_NMI ? 0 : vmread(F_guest_interruptibility) & INTRBLK_NMI;
-}
-
 /* Makes vmcs01 current and loads the guest hypervisor's host state. `l2`: what its guest left in the registers that host
  * state does not load; NULL: that guest's state was never loaded. False: VMX abort. */
 static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *l2)
 {
         struct region12 *r = n->current;
-        const uint64_t blocking02 = l2 ? nmi_blocking_left(r) : 0;
-        const bool nmi_blocked = vmread(F_guest_interruptibility) & INTRBLK_NMI;
+        const uint64_t blocking02 = vmread(F_guest_interruptibility) & INTRBLK_NMI;
         n->in_l2 = false;
         region12_switch_back(n, v, r);
-        if (__builtin_expect(nmi_blocked, 0))
+        if (__builtin_expect(blocking02 != 0, 0))
                 hw_unblock_nmi(); /* Bochs 2.7 would keep it for the guest hypervisor: docs/silicon.md */
         if (n->tsc_offset01)
                 ctl_write(v, tsc_offset, n->tsc_offset01);
@@ -138,7 +130,10 @@ static bool leave(struct nested *n, struct vcpu *v, const struct l2_at_exit *l2)
                 vpid_flush(v->hw, VPID01);
 
         const struct l2_at_exit now = l2 ? *l2 : l1_now(v);
-        const uint64_t nmi_blocking = l2 ? blocking02 : vmread(F_guest_interruptibility) & INTRBLK_NMI;
+        /* SDM 3C "Interruptibility State": with virtual NMIs the VM entry has ended blocking by NMI, else it is what the
+         * guest's guest leaves. */
+        const uint64_t left02 = r->v.pin_ctls & PIN_VIRTUAL_NMI ? 0 : blocking02;
+        const uint64_t nmi_blocking = l2 ? left02 : vmread(F_guest_interruptibility) & INTRBLK_NMI;
         if (!r->host_known || !same(&r->host_for, &now)) {
                 merge_host_to_l1(&r->v, &n->caps12, &now, &r->host);
                 r->host_for = now;
@@ -158,7 +153,7 @@ static void save_timer(const struct nested *n, const struct region12 *r)
 {
         uint64_t value = r->v.guest_preemption_timer;
         if ((r->v.pin_ctls & PIN_PREEMPTION_TIMER) && (r->v.exit_ctls & EXIT_CTL_SAVE_PREEMPTION_TIMER))
-                value = vmread(F_guest_preemption_timer) + n->timer12_rest;
+                value = nested_timer12_left(n);
         vmwrite(F_guest_preemption_timer, value < UINT32_MAX ? value : UINT32_MAX);
 }
 

@@ -11,7 +11,7 @@
 #include "vmx/ctl.h"
 #include "vmx/host_state.h"
 
-static uint64_t *page(struct vcpu *v)
+uint64_t *nested_page(struct vcpu *v)
 {
         uint64_t *p = pool_page(v->pool, POOL_VMCS);
         BUG_UNLESS(p);
@@ -21,14 +21,14 @@ static uint64_t *page(struct vcpu *v)
 static void init_bitmaps(struct nested *n, struct vcpu *v)
 {
         n->msr_bitmap01 = ptr_of(v->msr_bitmap01);
-        n->msr_bitmap02 = page(v);
+        n->msr_bitmap02 = nested_page(v);
         bitmap_merge_prepare(&n->msr_merge, n->msr_bitmap01, n->msr_bitmap02);
         if (!n->shadowing)
                 return;
-        n->vmread_bitmap01 = page(v);
-        n->vmwrite_bitmap01 = page(v);
-        n->vmread_bitmap02 = page(v);
-        n->vmwrite_bitmap02 = page(v);
+        n->vmread_bitmap01 = nested_page(v);
+        n->vmwrite_bitmap01 = nested_page(v);
+        n->vmread_bitmap02 = nested_page(v);
+        n->vmwrite_bitmap02 = nested_page(v);
         shadow_bitmaps_build(&n->caps12, n->vmread_bitmap01, n->vmwrite_bitmap01);
         bitmap_merge_prepare(&n->vmread_merge, n->vmread_bitmap01, n->vmread_bitmap02);
         bitmap_merge_prepare(&n->vmwrite_merge, n->vmwrite_bitmap01, n->vmwrite_bitmap02);
@@ -97,7 +97,7 @@ void nested_arm_timer(struct nested *n, struct vcpu *v, uint32_t ticks)
         }
         uint64_t set = ticks;
         if (route_l1_wants_preemption_timer(&n->current->v)) {
-                const uint64_t left = vmread(F_guest_preemption_timer) + n->timer12_rest;
+                const uint64_t left = nested_timer12_left(n);
                 set = left < ticks ? left : ticks;
                 n->timer12_rest = left - set;
         }
@@ -114,7 +114,7 @@ void nested_force_exit(struct nested *n, struct vcpu *v)
 {
         if (route_l1_wants_preemption_timer(&n->current->v)) {
                 /* A timer that has just run out keeps one tick, so that the exit is known to be ours. */
-                const uint64_t left = vmread(F_guest_preemption_timer) + n->timer12_rest;
+                const uint64_t left = nested_timer12_left(n);
                 n->timer12_rest = left ? left : 1;
         }
         set_timer02(n, 0);
@@ -150,7 +150,7 @@ static enum nested_intr in_turn(const struct nested *n, const struct vcpu *vcpu,
         const struct vmcs12 *v = &n->current->v;
         if (n->current->apicv && nested_apicv_exits_at_entry(n, vcpu))
                 return NESTED_INTR_LATER;
-        if (route_l1_wants_preemption_timer(v) && vmread(F_guest_preemption_timer) + n->timer12_rest == 0)
+        if (nested_timer12_ran_out(n))
                 return NESTED_INTR_LATER;
         if (!(v->proc_ctls & (PROC_NMI_WINDOW | PROC_INTR_WINDOW)))
                 return otherwise;

@@ -15,6 +15,7 @@
 
 #include "ept02/ept02.h"
 #include "emulate/view.h"
+#include "hw/vmx_ops.h"
 #include "nested/apicv.h"
 #include "nested/checks.h"
 #include "nested/merge.h"
@@ -216,6 +217,18 @@ struct insn_result nested_entry_refused(struct nested *n, struct vcpu *v);
 bool nested_switch_vmcs(struct nested *n, struct vcpu *v, l1gpa_t clear, l1gpa_t load);
 /* Hypercall HC_VMCS_OWN. */
 bool nested_own_vmcs(struct nested *n, struct vcpu *v, l1gpa_t vmcs, uint64_t level);
+
+/* Ticks left of vmcs12's preemption timer, while vmcs02 is current. */
+static inline uint64_t nested_timer12_left(const struct nested *n)
+{
+        return vmread(F_guest_preemption_timer) + n->timer12_rest;
+}
+
+/* vmcs12 has a preemption timer, and it has run out. */
+static inline bool nested_timer12_ran_out(const struct nested *n)
+{
+        return (n->current->v.pin_ctls & PIN_PREEMPTION_TIMER) && nested_timer12_left(n) == 0;
+}
 
 /* Primary processor-based controls that vmcs12 needs on while its guest runs: not ours to switch off. */
 static inline uint32_t nested_proc12(const struct nested *n)

@@ -32,12 +32,6 @@ static bool intr_window_open(const struct vmcs12 *v12)
 
 /* --- HLT --- */
 
-static bool timer12_has_expired(const struct run *r)
-{
-        return route_l1_wants_preemption_timer(&r->nested.current->v) &&
-               vmread(F_guest_preemption_timer) + r->nested.timer12_rest == 0;
-}
-
 /* The guest's guest halts. Work-around for Bochs 2.7: there a window does not wake it. SDM 3C "Other Causes of VM Exits" has
  * the order; INIT and NMIs are catch_up()'s. */
 static void halted(struct run *r)
@@ -45,7 +39,7 @@ static void halted(struct run *r)
         const struct vmcs12 *v12 = &r->nested.current->v;
         if (r->init_pending)
                 return;
-        if (timer12_has_expired(r))
+        if (nested_timer12_ran_out(&r->nested))
                 make_exit(r, EXIT_PREEMPTION_TIMER);
         else if (nmi_window_open(v12))
                 make_exit(r, EXIT_NMI_WINDOW);

@@ -118,7 +118,7 @@ bool mtf_arm(struct run *r)
                                      .blocked_mov_ss = vmread(F_guest_interruptibility) & INTRBLK_MOV_SS,
                                      .pending_dbg = vmread(F_guest_pending_dbg),
                                      .timer12 = route_l1_wants_preemption_timer(v12),
-                                     .timer12_left = vmread(F_guest_preemption_timer) + n->timer12_rest };
+                                     .timer12_left = nested_timer12_left(n) };
         const enum mtf_plan plan = mtf_plan(&e);
         if (plan == MTF_AFTER_STEP && carry_out_shadow_insn(r)) {
                 exit_now(r);

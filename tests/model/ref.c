@@ -57,9 +57,12 @@ static struct expect fault(uint8_t vector)
         return (struct expect){ .outcome = FAULTED, .vector = vector };
 }
 
-static bool pointer_ok(uint64_t at)
+/* What is wrong with the operand of VMCLEAR or VMPTRLD, in the error numbers of that instruction; or VMX_ERR_NONE. */
+static enum vmx_insn_error bad_pointer(uint64_t at, enum vmx_insn_error address, enum vmx_insn_error vmxon)
 {
-        return IS_ALIGNED(at, PAGE_SIZE) && !(at >> ref.caps->maxphyaddr);
+        if (!IS_ALIGNED(at, PAGE_SIZE) || at >> ref.caps->maxphyaddr)
+                return address;
+        return at == PAGE(P_VMXON) ? vmxon : VMX_ERR_NONE;
 }
 
 struct expect ref_vmxon(uint64_t at)
@@ -86,10 +89,9 @@ struct expect ref_vmclear(uint64_t at)
 {
         if (!ref.vmxon)
                 return fault(VEC_UD);
-        if (!pointer_ok(at))
-                return fail(VMX_ERR_VMCLEAR_ADDRESS);
-        if (at == PAGE(P_VMXON))
-                return fail(VMX_ERR_VMCLEAR_VMXON);
+        const enum vmx_insn_error bad = bad_pointer(at, VMX_ERR_VMCLEAR_ADDRESS, VMX_ERR_VMCLEAR_VMXON);
+        if (bad)
+                return fail(bad);
         struct ref_vmcs *r = ref_vmcs_at(at);
         if (r)
                 r->launched = false;
@@ -102,10 +104,9 @@ struct expect ref_vmptrld(uint64_t at)
 {
         if (!ref.vmxon)
                 return fault(VEC_UD);
-        if (!pointer_ok(at))
-                return fail(VMX_ERR_VMPTRLD_ADDRESS);
-        if (at == PAGE(P_VMXON))
-                return fail(VMX_ERR_VMPTRLD_VMXON);
+        const enum vmx_insn_error bad = bad_pointer(at, VMX_ERR_VMPTRLD_ADDRESS, VMX_ERR_VMPTRLD_VMXON);
+        if (bad)
+                return fail(bad);
         struct ref_vmcs *r = ref_vmcs_at(at);
         const uint32_t shadow = ref.caps->proc2.may1 & PROC2_SHADOW ? VMCS_REVISION_SHADOW : 0;
         if (!r || (r->word & ~shadow) != CASCADE_VMCS12_REVISION)
